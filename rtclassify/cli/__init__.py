@@ -1,0 +1,31 @@
+"""The command line: one file a command, and the only place that puts the parts together.
+
+Command modules import what is light at the top and what is heavy inside the command, so that
+``rtclassify --help`` loads neither TensorFlow nor an audio library.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from rtclassify.errors import RtclassifyError
+
+app = typer.Typer(
+    name="rtclassify",
+    help="Say what is heard: speech, music, both, neither, silence, or no audio at all.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line; a mendable error becomes one sentence and its exit code."""
+    try:
+        app()
+    except RtclassifyError as error:
+        print(f"rtclassify: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None

@@ -1,0 +1,220 @@
+"""``rtclassify.toml`` and flags become frozen settings.
+
+The file is read once, checked whole, and refused with one sentence that names the key, the value
+and what was wanted; an unknown key names the nearest known one. See ``rtclassify.example.toml``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from rtclassify.errors import ConfigError
+
+Device = Literal["auto", "cpu", "gpu"]
+CHANNEL_NAME = re.compile(r"[a-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSettings:
+    """How scores and levels become labels.
+
+    Args:
+        threshold: Probability from which an answer is yes.
+        hysteresis: In segments an answer turns on at threshold + hysteresis and off at
+            threshold - hysteresis.
+        min_segment_s: Changes shorter than this do not make a segment.
+        silence_dbfs: RMS level of a hop below which it is quiet.
+        silence_after_s: How long it must stay quiet to be called silence.
+    """
+
+    threshold: float = 0.5
+    hysteresis: float = 0.1
+    min_segment_s: float = 1.5
+    silence_dbfs: float = -60.0
+    silence_after_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """One monitored channel.
+
+    Args:
+        name: Appears in the stream's topics; ``[a-z0-9_-]+``.
+        source: ``soundcard:NAME``, a URL, a path, or ``demo``; ``auto`` is the default sound card
+            where there is one and the demo programme elsewhere.
+        channels: Input channels of the source that are mixed into this one, counted from 1;
+            empty for all of them.
+    """
+
+    name: str
+    source: str
+    channels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that the daemon can be told.
+
+    Args:
+        model: Name of a bundle in ``models/``, or a path to one.
+        hop_s: Seconds from one label to the next; None takes the bundle's own.
+        device: What the network runs on.
+        publish: ZeroMQ address that the label stream is bound to.
+        labels: How scores become labels.
+        channels: At least one, with distinct names.
+    """
+
+    model: str = "speech-music"
+    hop_s: float | None = None
+    device: Device = "auto"
+    publish: str = "tcp://127.0.0.1:5565"
+    labels: LabelSettings = field(default_factory=LabelSettings)
+    channels: tuple[ChannelSettings, ...] = (ChannelSettings("main", "auto"),)
+
+
+def load(path: Path) -> Settings:
+    """Read settings from a TOML file.
+
+    Raises:
+        ConfigError: If the file cannot be read, is not TOML, or says something unusable.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"{path} cannot be read: {reason}; name a file that can.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}; mend that line.") from error
+    try:
+        return parse(table)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parse(table: Mapping[str, Any]) -> Settings:
+    """Check a table as `tomllib` returns it and turn it into settings.
+
+    Raises:
+        ConfigError: If a key is unknown or a value is of the wrong kind or out of range.
+    """
+    known = {"model", "hop_s", "device", "publish", "labels", "channel"}
+    _refuse_unknown(table, known, "")
+    chosen: dict[str, Any] = {}
+    for key in ("model", "publish"):
+        if key in table:
+            chosen[key] = _text(key, table[key])
+    if "hop_s" in table:
+        chosen["hop_s"] = _number("hop_s", table["hop_s"], low=0.01, high=60.0)
+    if "device" in table:
+        chosen["device"] = _one_of("device", table["device"], get_args(Device))
+    if "labels" in table:
+        chosen["labels"] = _labels(_table("labels", table["labels"]))
+    if "channel" in table:
+        chosen["channels"] = _channels(table["channel"])
+    return Settings(**chosen)
+
+
+_LABEL_RANGES = {
+    "threshold": (0.01, 0.99),
+    "hysteresis": (0.0, 0.49),
+    "min_segment_s": (0.0, 60.0),
+    "silence_dbfs": (-120.0, -10.0),
+    "silence_after_s": (0.1, 600.0),
+}
+
+
+def _labels(table: Mapping[str, Any]) -> LabelSettings:
+    _refuse_unknown(table, {f.name for f in fields(LabelSettings)}, "labels.")
+    return LabelSettings(
+        **{
+            key: _number(
+                f"labels.{key}", value, low=_LABEL_RANGES[key][0], high=_LABEL_RANGES[key][1]
+            )
+            for key, value in table.items()
+        }
+    )
+
+
+def _channels(tables: Any) -> tuple[ChannelSettings, ...]:
+    if not isinstance(tables, list) or not tables:
+        raise ConfigError("channel must be one or more [[channel]] tables; write [[channel]].")
+    channels = tuple(_channel(_table("channel", table)) for table in tables)
+    names = [channel.name for channel in channels]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"channel.name = {name!r} is used twice; give each channel its own.")
+    return channels
+
+
+def _channel(table: Mapping[str, Any]) -> ChannelSettings:
+    _refuse_unknown(table, {f.name for f in fields(ChannelSettings)}, "channel.")
+    for key in ("name", "source"):
+        if key not in table:
+            raise ConfigError(
+                f"channel.{key} is missing; every [[channel]] has a name and a source."
+            )
+    return ChannelSettings(
+        checked_name(_text("channel.name", table["name"])),
+        _text("channel.source", table["source"]),
+        _inputs(table.get("channels", [])),
+    )
+
+
+def checked_name(name: str) -> str:
+    """Return `name` if it can stand in a topic.
+
+    Raises:
+        ConfigError: If it has other characters than ``a-z0-9_-``.
+    """
+    if not CHANNEL_NAME.fullmatch(name):
+        raise ConfigError(
+            f"channel.name = {name!r} is not made of a-z, 0-9, '_' and '-' alone; rename it."
+        )
+    return name
+
+
+def _inputs(value: Any) -> tuple[int, ...]:
+    usable = isinstance(value, list) and all(type(n) is int and n >= 1 for n in value)
+    if not usable or len(set(value)) != len(value):
+        raise ConfigError(
+            f"channel.channels = {value!r} must list input channels counted from 1, each once, "
+            "such as [3, 4]."
+        )
+    return tuple(value)
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.0)[0]
+            raise ConfigError(f"{prefix}{key} is not a known key; did you mean {prefix}{near}?")
+
+
+def _table(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key} = {value!r} must be a table; write [{key}].")
+    return value
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f'{key} = {value!r} must be text in quotes, such as {key} = "…".')
+    return value
+
+
+def _number(key: str, value: Any, *, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigError(f"{key} = {value!r} must be a number from {low:g} to {high:g}.")
+    return float(value)
+
+
+def _one_of(key: str, value: Any, choices: Sequence[str]) -> Any:
+    if value not in choices:
+        raise ConfigError(f"{key} = {value!r} must be one of {', '.join(choices)}.")
+    return value

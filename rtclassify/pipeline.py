@@ -1,0 +1,214 @@
+"""The deterministic core: blocks of audio in, events out.
+
+`Pipeline` knows no thread, clock, socket or file, and how the audio was cut into blocks never
+shows in its events. `run` is the one loop around it, for the daemon and for recordings alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtclassify.clock import Clock, Line
+from rtclassify.config import LabelSettings
+from rtclassify.labels import Hop, Labeller, measure
+from rtclassify.ring import Wakeup
+from rtclassify.stream import (
+    AudioBlock,
+    CaptureLost,
+    ChannelStatus,
+    Classifier,
+    Event,
+    Gap,
+    Heartbeat,
+    Item,
+    Samples,
+    Sink,
+    Source,
+    Window,
+)
+
+HEARTBEAT_S = 1.0
+TURN_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardHop:
+    """A hop of the grid, the window that ends with it if one is due, and the line that dates it."""
+
+    hop: Hop
+    window: Window | None
+    line: Line | None
+
+
+class Windower:
+    """Cut one channel's blocks into hops and windows on a grid anchored at sample 0.
+
+    Windows start at multiples of `hop` and never span a gap. Hops are laid so that every window
+    ends with one: they start at multiples of `hop` plus ``window % hop``.
+
+    Args:
+        channel: The configured name.
+        window: Samples in a window, at least `hop`.
+        hop: Samples from one window to the next.
+    """
+
+    def __init__(self, channel: str, *, window: int, hop: int) -> None:
+        self._channel = channel
+        self._window = window
+        self._hop = hop
+        self._buffer: Samples = np.empty(2 * (window + hop), np.float32)
+        self._first = 0
+        self._count = 0
+
+    @property
+    def end(self) -> int:
+        """The index that the next contiguous block starts at."""
+        return self._first + self._count
+
+    def restart(self, start: int) -> None:
+        """Begin anew at `start`: what came before is not contiguous with what follows."""
+        self._buffer = np.empty_like(self._buffer)
+        self._first, self._count = start, 0
+
+    def push(self, samples: Samples, line: Line | None) -> list[HeardHop]:
+        """Append contiguous audio; return the hops that it completes, in order."""
+        heard: list[HeardHop] = []
+        while len(samples):
+            take = self._hop - (self.end - self._window) % self._hop
+            taken, samples = samples[:take], samples[take:]
+            self._append(taken)
+            start = self.end - self._hop
+            if len(taken) == take and start >= self._first:
+                hop = measure(self._view(start), start=start)
+                heard.append(HeardHop(hop, self._due(), line))
+        return heard
+
+    def _append(self, samples: Samples) -> None:
+        if self._count + len(samples) > len(self._buffer):
+            # Windows that were handed out look into the old buffer, so it is left as it is.
+            fresh = np.empty_like(self._buffer)
+            kept = min(self._count, self._window)
+            fresh[:kept] = self._buffer[self._count - kept : self._count]
+            self._buffer, self._first, self._count = fresh, self.end - kept, kept
+        self._buffer[self._count : self._count + len(samples)] = samples
+        self._count += len(samples)
+
+    def _due(self) -> Window | None:
+        start = self.end - self._window
+        return Window(self._channel, start, self._view(start)) if start >= self._first else None
+
+    def _view(self, start: int) -> Samples:
+        return self._buffer[start - self._first : self._count]
+
+
+class Pipeline:
+    """Turn items of many channels into events; windows of all channels share one batch.
+
+    Owned by one thread.
+
+    Args:
+        classifier: Scores the windows.
+        channels: Names of the channels whose items will come.
+        settings: How scores become labels.
+    """
+
+    def __init__(
+        self, classifier: Classifier, channels: Sequence[str], settings: LabelSettings
+    ) -> None:
+        classifier.reset()
+        self._classifier = classifier
+        grid = {"window": classifier.window, "hop": classifier.hop}
+        self._windowers = {name: Windower(name, **grid) for name in channels}
+        self._labellers = {
+            name: Labeller(name, classifier.labels, rate=classifier.rate, settings=settings, **grid)
+            for name in channels
+        }
+
+    @property
+    def status(self) -> tuple[ChannelStatus, ...]:
+        """What is true of each channel now."""
+        return tuple(labeller.status for labeller in self._labellers.values())
+
+    def push(self, items: Sequence[Item]) -> list[Event]:
+        """Take items of any channels, in order within each; return what they bring about."""
+        heard: list[tuple[str, HeardHop | Gap | CaptureLost]] = []
+        for item in items:
+            heard += [(item.channel, news) for news in self._listen(item)]
+        windows = [n.window for _, n in heard if isinstance(n, HeardHop) and n.window is not None]
+        scores = iter(self._classifier.scores(windows)) if windows else iter(())
+        events: list[Event] = []
+        for channel, news in heard:
+            labeller = self._labellers[channel]
+            if isinstance(news, Gap):
+                events += labeller.gap(news)
+            elif isinstance(news, CaptureLost):
+                events += labeller.lost(news)
+            else:
+                events += labeller.heard(news.hop, line=news.line)
+                if news.window is not None:
+                    start, end = news.window.start, news.window.start + self._classifier.window
+                    events += labeller.scored(start, end, [float(p) for p in next(scores)])
+        return events
+
+    def finish(self) -> list[Event]:
+        """Close every open segment; nothing may be pushed afterwards."""
+        return [event for labeller in self._labellers.values() for event in labeller.finish()]
+
+    def _listen(self, item: Item) -> Sequence[HeardHop | Gap | CaptureLost]:
+        windower = self._windowers[item.channel]
+        if isinstance(item, CaptureLost):
+            return [item]
+        gap: list[Gap] = []
+        if item.start > windower.end or isinstance(item, Gap):
+            reason = item.reason if isinstance(item, Gap) else "missing from the source"
+            gap = [Gap(item.channel, windower.end, item.end, reason)]
+            if isinstance(item, AudioBlock):
+                gap = [Gap(item.channel, windower.end, item.start, reason)]
+            windower.restart(gap[0].end)
+        if isinstance(item, Gap):
+            return gap
+        return [*gap, *windower.push(item.samples, item.line)]
+
+
+def run(
+    sources: Sequence[Source],
+    pipeline: Pipeline,
+    sinks: Sequence[Sink],
+    *,
+    clock: Clock,
+    wakeup: Wakeup,
+    turn: Callable[[], bool],
+) -> None:
+    """Move audio from open sources through the pipeline to open sinks until there is no more.
+
+    Args:
+        sources: Open sources.
+        pipeline: Knows the channels of all of them.
+        sinks: Open sinks; each receives every event.
+        clock: Paces heartbeats.
+        wakeup: Rung by live sources when audio is there.
+        turn: Called at each turn of the loop; says whether to go on.
+
+    Raises:
+        SourceError: If a recording turns out to be unreadable.
+        SinkError: If a sink is gone for good.
+    """
+    beat = clock.now()
+    try:
+        while turn() and not all(source.ended for source in sources):
+            items = [item for source in sources for item in source.read()]
+            events = pipeline.push(items)
+            if clock.now() >= beat:
+                events.append(Heartbeat(pipeline.status))
+                beat = max(beat + HEARTBEAT_S, clock.now())
+            for sink in sinks:
+                sink.send(events)
+            if not items and not all(source.ended for source in sources):
+                wakeup.wait(TURN_S)
+    finally:
+        last: list[Event] = [*pipeline.finish(), Heartbeat(pipeline.status)]
+        for sink in sinks:
+            sink.send(last)

@@ -1,0 +1,116 @@
+"""Where audio comes from: one file a kind, one line of `SOURCES` each.
+
+A source is named by text: ``soundcard:NAME``, ``https://host/stream.mp3``, ``programme.sdp``,
+``recording.flac`` or ``demo``. `open_source` finds the kind; the channels that name the same
+source share one, so a card is opened once however many of its inputs are monitored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtclassify.clock import Clock
+from rtclassify.config import ChannelSettings
+from rtclassify.ring import Wakeup
+from rtclassify.stream import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """One monitored channel of a source.
+
+    Args:
+        channel: The configured name.
+        inputs: Input channels to mix, counted from 0; empty for all.
+    """
+
+    channel: str
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a source is asked for.
+
+    Args:
+        name: The text after the kind's prefix, or the whole text where it has none.
+        taps: The channels to deliver, at least one.
+        rate: Samples per second to deliver.
+        clock: Tells when audio was captured.
+        wakeup: To ring when audio has arrived.
+        live: Whether recordings are played in real time, as the daemon does, rather than as fast
+            as they can be read.
+    """
+
+    name: str
+    taps: tuple[Tap, ...]
+    rate: int
+    clock: Clock
+    wakeup: Wakeup
+    live: bool
+
+
+def _soundcard(request: Request) -> Source:
+    from rtclassify.sources.soundcard import SoundcardSource
+
+    return SoundcardSource(request)
+
+
+def _url(request: Request) -> Source:
+    from rtclassify.sources.url import UrlSource
+
+    return UrlSource(request)
+
+
+def _file(request: Request) -> Source:
+    from rtclassify.sources.file import FileSource
+
+    return FileSource(request)
+
+
+def _demo(request: Request) -> Source:
+    from rtclassify.sources.demo import DemoSource
+
+    return DemoSource(request)
+
+
+SOURCES: dict[str, Callable[[Request], Source]] = {
+    "soundcard": _soundcard,
+    "url": _url,
+    "file": _file,
+    "demo": _demo,
+}
+
+
+def kind_of(source: str) -> tuple[str, str]:
+    """Split a source's text into its kind, a key of `SOURCES`, and the name that the kind takes."""
+    if source == "demo":
+        return "demo", source
+    scheme, colon, rest = source.partition(":")
+    if colon and scheme == "soundcard":
+        return "soundcard", rest
+    if "://" in source or Path(source).suffix.lower() == ".sdp":
+        return "url", source
+    return "file", source
+
+
+def open_sources(
+    channels: Sequence[ChannelSettings],
+    *,
+    rate: int,
+    clock: Clock,
+    wakeup: Wakeup,
+    live: bool,
+) -> list[Source]:
+    """Make the sources of all channels, not yet entered; see `Request` for the arguments."""
+    taps: dict[str, list[Tap]] = {}
+    for channel in channels:
+        inputs = tuple(number - 1 for number in channel.channels)
+        taps.setdefault(channel.source, []).append(Tap(channel.name, inputs))
+    sources = []
+    for text, wanted in taps.items():
+        kind, name = kind_of(text)
+        sources.append(SOURCES[kind](Request(name, tuple(wanted), rate, clock, wakeup, live)))
+    return sources

@@ -1,0 +1,316 @@
+"""The words of the program: what sources yield, what classifiers see, what sinks receive.
+
+Every interval is half-open, ``[start, end)``, and counts samples at the pipeline's rate since the
+channel's epoch began. Values are frozen and safe to hand between threads; arrays in them are
+never written after they were handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtclassify.clock import Line
+
+Samples = NDArray[np.float32]
+
+CaptureState = Literal["no-capture", "digital-silence", "silence", "programme"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioBlock:
+    """Captured audio of one channel.
+
+    Args:
+        channel: The configured name.
+        start: Index of the first sample.
+        samples: Mono, shape (n,), nominally in [-1, 1], finite.
+        line: Ties sample indices to clock seconds; None for a recording, which has no clock.
+    """
+
+    channel: str
+    start: int
+    samples: Samples
+    line: Line | None = None
+
+    @property
+    def end(self) -> int:
+        """The index after the last sample."""
+        return self.start + len(self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Audio of ``[start, end)`` that was never heard, and why."""
+
+    channel: str
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureLost:
+    """Nothing arrives on this channel any more; the next block or gap says that it does again."""
+
+    channel: str
+    reason: str
+
+
+Item = AudioBlock | Gap | CaptureLost
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """What a classifier scores: `window` samples of one channel without a gap in them."""
+
+    channel: str
+    start: int
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How loud audio is, in dB relative to full scale; None for exact zeros."""
+
+    rms_dbfs: float | None
+    peak_dbfs: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Clock seconds of a sample's capture, and how far they may be off."""
+
+    clock_s: float
+    error_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What one window of audio is.
+
+    Args:
+        channel: The configured name.
+        start: First sample of the window.
+        end: The index after its last sample.
+        probs: Independent probability of each of the model's answers.
+        label: ``speech``, ``music``, ``speech+music``, ``other``, ``silence`` or
+            ``digital-silence``.
+        final: Whether later audio can still change the answer; always False in this version.
+        level: Level of the newest hop of the window.
+        lost: Samples of this channel lost so far.
+        captured: When the last sample was captured; None for recordings.
+    """
+
+    channel: str
+    start: int
+    end: int
+    probs: Mapping[str, float]
+    label: str
+    final: bool
+    level: Level
+    lost: int
+    captured: Stamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of one label: said once when it opens, once when it closes.
+
+    Args:
+        channel: The configured name.
+        number: Counts the channel's segments from 0; both messages carry it.
+        label: As in `Label`.
+        start: First sample, dated back to where the label began to hold.
+        end: The index after the last sample; None while the segment is open.
+        probs: Mean probability of each answer over the segment so far.
+        begun: When `start` was captured; None for recordings.
+        ended: When `end` was captured; None for recordings and open segments.
+    """
+
+    channel: str
+    number: int
+    label: str
+    start: int
+    end: int | None
+    probs: Mapping[str, float]
+    begun: Stamp | None
+    ended: Stamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A channel's capture state changed.
+
+    Args:
+        channel: The configured name.
+        state: The new state.
+        reason: Why nothing is captured, or an empty string.
+        start: First sample of the new state.
+        captured: When `start` was captured; None for recordings and for ``no-capture``.
+    """
+
+    channel: str
+    state: CaptureState
+    reason: str
+    start: int
+    captured: Stamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatus:
+    """What is true of a channel now.
+
+    `state`, `reason` and `since` (a sample index) are those of the last `StateChange`; `label` is
+    the last label or None before the first; `end` is the index after the last sample heard.
+    """
+
+    channel: str
+    state: CaptureState
+    reason: str
+    since: int
+    label: str | None
+    level: Level
+    end: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Each second: every channel's state, for those who join late."""
+
+    channels: tuple[ChannelStatus, ...]
+
+
+Event = Label | Segment | StateChange | Heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What holds for every event of one start of the program.
+
+    Args:
+        epoch: A fresh identifier of this start.
+        model: ``name@digest``.
+        labels: The model's answers, the keys of every `probs`.
+        rate: Samples per second of every index.
+        window: Samples in a window.
+        hop: Samples from one window to the next.
+    """
+
+    epoch: str
+    model: str
+    labels: tuple[str, ...]
+    rate: int
+    window: int
+    hop: int
+
+
+class Source(Protocol):
+    """Audio of one or more channels, opened by ``with``.
+
+    The thinking thread owns it. A recording and a sound card look alike: `read` returns what is
+    there and never waits; a recording is always ready until it has `ended`.
+    """
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels that items carry."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether `read` will never return anything again; always False for live audio."""
+
+    def __enter__(self) -> Self:
+        """Start capturing.
+
+        Raises:
+            SourceError: If a recording cannot be opened. Live sources do not raise for a device
+                or server that is away: they say `CaptureLost` and try again for ever.
+        """
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop capturing and release the device; returns within two seconds."""
+
+    def read(self) -> Sequence[Item]:
+        """Return what arrived since the last call, in order within each channel.
+
+        Raises:
+            SourceError: If a recording turns out to be unreadable.
+        """
+
+
+class Classifier(Protocol):
+    """Scores windows against labels; serves one pipeline at a time."""
+
+    @property
+    def name(self) -> str:
+        """The model, as ``name@first 12 hex digits of its digest``."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each column of the scores answers."""
+
+    @property
+    def rate(self) -> int:
+        """Samples per second of the windows."""
+
+    @property
+    def window(self) -> int:
+        """Samples in a window."""
+
+    @property
+    def hop(self) -> int:
+        """Samples from one window to the next."""
+
+    def reset(self) -> None:
+        """Forget all audio; called when a pipeline begins."""
+
+    def scores(self, windows: Sequence[Window]) -> Samples:
+        """Score each window against every label.
+
+        A row depends on its own window alone, so batching changes speed, not answers. Windows of
+        one channel come in the order of their starts.
+
+        Returns:
+            Probabilities, shape (n, len(`labels`)), each in [0, 1] and independent.
+        """
+
+
+class Sink(Protocol):
+    """Where events go, opened by ``with``; owned by the thinking thread."""
+
+    def __enter__(self) -> Self:
+        """Open the destination.
+
+        Raises:
+            SinkError: If that is impossible: address in use, no permission.
+        """
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Deliver what is pending, for at most a second, and close."""
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Deliver events without blocking on whoever receives them.
+
+        Called at every turn of the loop, with nothing to send as well, so that a sink can serve
+        its sockets.
+
+        Raises:
+            SinkError: If delivery is over for good, not merely slow.
+        """

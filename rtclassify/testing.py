@@ -1,0 +1,133 @@
+"""Doubles for tests of this program and of programs built on it: no TensorFlow, no sleeping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from rtclassify.stream import Event, Item, Samples, Window
+
+LOUD = 0.5
+
+
+class ManualClock:
+    """A clock that moves when told.
+
+    Args:
+        start_s: The first reading.
+        utc: The UTC of that reading.
+    """
+
+    def __init__(
+        self, start_s: float = 1000.0, utc: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    ) -> None:
+        self._now_s = start_s
+        self._epoch = utc - timedelta(seconds=start_s)
+
+    def now(self) -> float:
+        """Return the reading."""
+        return self._now_s
+
+    def utc(self, at: float) -> datetime:
+        """Return the UTC of the reading `at`."""
+        return self._epoch + timedelta(seconds=at)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock on."""
+        self._now_s += seconds
+
+
+class ScriptedSource:
+    """A source that plays a script: each read returns the next line of it.
+
+    Args:
+        script: What successive reads return.
+        channels: Names of the channels that the script mentions.
+    """
+
+    def __init__(self, script: Iterable[Sequence[Item]], channels: Sequence[str]) -> None:
+        self._script = list(script)
+        self._channels = tuple(channels)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        return self._channels
+
+    @property
+    def ended(self) -> bool:
+        """Whether the script is over."""
+        return not self._script
+
+    def __enter__(self) -> Self:
+        """Open nothing."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close nothing."""
+
+    def read(self) -> Sequence[Item]:
+        """Return the next line of the script."""
+        return self._script.pop(0) if self._script else ()
+
+
+class MemorySink:
+    """Keeps every event in `events`."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __enter__(self) -> Self:
+        """Open nothing."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close nothing."""
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Remember the events."""
+        self.events += events
+
+
+class EnvelopeClassifier:
+    """A classifier whose answer can be computed by hand.
+
+    ``speech`` is the share of positive samples in the window and ``music`` the share of samples
+    above one half in magnitude, so tests can write audio that means what they want.
+
+    Args:
+        rate: Samples per second.
+        window: Samples in a window.
+        hop: Samples from one window to the next.
+    """
+
+    name = "envelope@000000000000"
+    labels = ("speech", "music")
+
+    def __init__(self, *, rate: int = 100, window: int = 500, hop: int = 50) -> None:
+        self.rate = rate
+        self.window = window
+        self.hop = hop
+
+    def reset(self) -> None:
+        """Forget nothing: there is no state."""
+
+    def scores(self, windows: Sequence[Window]) -> Samples:
+        """Score each window; see the class."""
+        audio = np.stack([window.samples for window in windows])
+        shares = [np.mean(audio > 0, axis=1), np.mean(np.abs(audio) > LOUD, axis=1)]
+        return np.stack(shares, axis=1).astype(np.float32)
