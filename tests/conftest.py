@@ -1,0 +1,41 @@
+"""What every test run shares: the rigs, and a loud account of what was skipped."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+pytest_plugins: list[str] = []
+
+ALLOWED_IN_CI = ("needs root",)
+"""How the reasons begin for which a test on a rig may be skipped where everything is installed."""
+
+_skipped: Counter[str] = Counter()
+_missing_rigs: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    _skipped[reason] += 1
+    if "rig" in report.keywords and not reason.startswith(ALLOWED_IN_CI):
+        _missing_rigs.append(report.nodeid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _missing_rigs and os.environ.get("CI") == "true":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _skipped:
+        reasons = "; ".join(f"{count} × {reason}" for reason, count in _skipped.most_common())
+        terminalreporter.write_line(f"SKIPPED {_skipped.total()}: {reasons}", yellow=True)
+    if _missing_rigs and os.environ.get("CI") == "true":
+        tests = ", ".join(_missing_rigs)
+        terminalreporter.write_line(f"A rig is missing, which CI does not allow: {tests}", red=True)
