@@ -1,0 +1,84 @@
+"""What scores frames: one file a network, one line of `NETWORKS` each.
+
+A network is a *trunk* from frames to columns and a *head* from a window's columns to
+probabilities. The trunk has no padding in time and a fixed stride, so a column depends on
+`reach` frames alone wherever it stands: streaming computes the columns of new audio only and
+keeps the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import keras
+
+from rtclassify.errors import BundleError
+
+
+class Network(Protocol):
+    """A recipe for a Keras model with submodels named ``trunk`` and ``head``."""
+
+    @property
+    def stride(self) -> int:
+        """Frames from one column to the next."""
+
+    @property
+    def reach(self) -> int:
+        """Frames that a column looks at."""
+
+    def build(self, *, frames: int, bands: int, labels: int) -> keras.Model:
+        """Build the model: (n, frames, bands) to probabilities (n, labels).
+
+        Its trunk takes any number of frames from `reach` on.
+        """
+
+    def config(self) -> dict[str, Any]:
+        """Return what `restore` needs to make this network again."""
+
+
+def column_count(network: Network, frames: int) -> int:
+    """Return how many columns the trunk makes of `frames`."""
+    return 1 + (frames - network.reach) // network.stride
+
+
+def assemble(trunk: keras.Model, head: keras.Model, *, frames: int, bands: int) -> keras.Model:
+    """Join a trunk and a head into the model of a whole window."""
+    windows = keras.Input((frames, bands), name="frames")
+    return keras.Model(windows, head(trunk(windows)), name="window")
+
+
+def _column_cnn(**config: Any) -> Network:
+    from rtclassify.networks.column_cnn import ColumnCnn
+
+    return ColumnCnn(**config)
+
+
+def _article(**config: Any) -> Network:
+    from rtclassify.networks.article import ArticleNetwork
+
+    return ArticleNetwork(**config)
+
+
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "column_cnn": _column_cnn,
+    "article": _article,
+}
+
+
+def restore(config: Mapping[str, Any]) -> Network:
+    """Make the network that returned `config`.
+
+    Raises:
+        BundleError: If this version knows no such network.
+    """
+    settings = dict(config)
+    name = settings.pop("name", None)
+    try:
+        return NETWORKS[name](**settings)
+    except (KeyError, TypeError) as error:
+        known = ", ".join(NETWORKS)
+        raise BundleError(
+            f"network {name!r} with {settings} is unknown here (known: {known}); "
+            "use the version of rtclassify that made the model."
+        ) from error
