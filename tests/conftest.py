@@ -34,7 +34,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _skipped:
-        reasons = "; ".join(f"{count} × {reason}" for reason, count in _skipped.most_common())
+        reasons = "; ".join(f"{count}x {reason}" for reason, count in _skipped.most_common())
         terminalreporter.write_line(f"SKIPPED {_skipped.total()}: {reasons}", yellow=True)
     if _missing_rigs and os.environ.get("CI") == "true":
         tests = ", ".join(_missing_rigs)
