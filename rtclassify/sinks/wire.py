@@ -1,0 +1,214 @@
+"""The label stream's message format; no other module knows it.
+
+A message is a topic and a JSON object. docs/stream.md says what each field means to a subscriber
+and ``schema.json``, beside this file, says it to a machine. Within one `VERSION` fields are only
+ever added, so whoever reads messages ignores what it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rtclassify.clock import Clock
+from rtclassify.stream import (
+    ChannelStatus,
+    Event,
+    Heartbeat,
+    Label,
+    Level,
+    Segment,
+    Stamp,
+    StateChange,
+    StreamInfo,
+)
+
+VERSION = 1
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the stream.
+
+    Args:
+        topic: ``kind/channel/``, or ``heartbeat/``, which belongs to no channel. It ends in a
+            slash because subscribers match prefixes: ``label/ch1`` would also match ``ch10``.
+        body: The JSON object.
+    """
+
+    topic: str
+    body: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """``label``, ``segment``, ``state`` or ``heartbeat``."""
+        return self.topic.partition("/")[0]
+
+    def frames(self) -> tuple[bytes, bytes]:
+        """Return the topic and the body as they travel on a socket."""
+        return self.topic.encode(), _json(self.body)
+
+    def line(self) -> bytes:
+        """Return one line of JSON that holds the topic as well, newline included."""
+        return _json({"topic": self.topic, **self.body}) + b"\n"
+
+
+def decode(topic: bytes, payload: bytes) -> Message:
+    """Read the two frames of a message back.
+
+    Raises:
+        ValueError: If they are not a message of this version.
+    """
+    body = json.loads(payload.decode())
+    if not isinstance(body, dict) or body.get("v") != VERSION:
+        raise ValueError(f"{payload[:40]!r} is not a message of version {VERSION}")
+    return Message(topic.decode(), body)
+
+
+class Encoder:
+    """Turn the events of one start of the program into numbered messages.
+
+    It counts each topic's messages, so every event must pass through it exactly once and in
+    order, and remembers what newcomers need to be told by heartbeats. Owned by one thread.
+
+    Args:
+        info: What holds for every event.
+        clock: Tells the latency at the time of encoding, and UTC.
+    """
+
+    def __init__(self, info: StreamInfo, clock: Clock) -> None:
+        self._info = info
+        self._clock = clock
+        self._seqs: dict[str, int] = {}
+        self._since_utc: dict[str, str | None] = {}
+        self._open_segments: dict[str, Fields] = {}
+
+    def encode(self, event: Event) -> Message:
+        """Return the message that says `event`; send it at once, it tells its own latency."""
+        match event:
+            case Label():
+                return self._message(f"label/{event.channel}/", self._label(event))
+            case Segment():
+                return self._message(f"segment/{event.channel}/", self._segment(event))
+            case StateChange():
+                return self._message(f"state/{event.channel}/", self._state(event))
+            case Heartbeat():
+                return self._message("heartbeat/", self._heartbeat(event))
+
+    def _message(self, topic: str, fields: Fields) -> Message:
+        seq = self._seqs.get(topic, -1) + 1
+        self._seqs[topic] = seq
+        return Message(topic, {"v": VERSION, "epoch": self._info.epoch, "seq": seq, **fields})
+
+    def _label(self, label: Label) -> Fields:
+        return {
+            "channel": label.channel,
+            "start": label.start,
+            "end": label.end,
+            "rate": self._info.rate,
+            **self._time(label.captured),
+            "probs": _probs(label.probs),
+            "label": label.label,
+            "final": label.final,
+            **_level(label.level),
+            "model": self._info.model,
+            "latency_ms": self._latency_ms(label.captured),
+            "lost": label.lost,
+        }
+
+    def _segment(self, segment: Segment) -> Fields:
+        is_open = segment.end is None
+        fields = {
+            "channel": segment.channel,
+            "id": f"{self._info.epoch}-{segment.channel}-{segment.number}",
+            "state": "open" if is_open else "closed",
+            "label": segment.label,
+            "start": segment.start,
+            "end": segment.end,
+            "rate": self._info.rate,
+            "utc_start": self._utc(segment.begun),
+            **self._time(segment.begun if is_open else segment.ended),
+            "probs": _probs(segment.probs),
+            "model": self._info.model,
+        }
+        if is_open:
+            kept = ("id", "label", "start", "utc_start")
+            self._open_segments[segment.channel] = {key: fields[key] for key in kept}
+        else:
+            self._open_segments.pop(segment.channel, None)
+        return fields
+
+    def _state(self, change: StateChange) -> Fields:
+        time = self._time(change.captured)
+        self._since_utc[change.channel] = time["utc"]
+        return {
+            "channel": change.channel,
+            "state": change.state,
+            "reason": change.reason,
+            "since": change.start,
+            "rate": self._info.rate,
+            **time,
+        }
+
+    def _heartbeat(self, beat: Heartbeat) -> Fields:
+        info = self._info
+        return {
+            "utc": _rfc3339(self._clock, self._clock.now()),
+            "model": info.model,
+            "labels": list(info.labels),
+            "rate": info.rate,
+            "window": info.window,
+            "hop": info.hop,
+            "channels": [self._status(status) for status in beat.channels],
+            "seqs": {topic: seq for topic, seq in self._seqs.items() if topic != "heartbeat/"},
+        }
+
+    def _status(self, status: ChannelStatus) -> Fields:
+        return {
+            "channel": status.channel,
+            "state": status.state,
+            "reason": status.reason,
+            "since": status.since,
+            "utc_since": self._since_utc.get(status.channel),
+            "label": status.label,
+            **_level(status.level),
+            "end": status.end,
+            "lost": status.lost,
+            "segment": self._open_segments.get(status.channel),
+        }
+
+    def _time(self, stamp: Stamp | None) -> Fields:
+        error_ms = None if stamp is None else round(stamp.error_s * 1000, 1)
+        return {"utc": self._utc(stamp), "utc_err_ms": error_ms}
+
+    def _utc(self, stamp: Stamp | None) -> str | None:
+        return None if stamp is None else _rfc3339(self._clock, stamp.clock_s)
+
+    def _latency_ms(self, captured: Stamp | None) -> float | None:
+        return None if captured is None else round((self._clock.now() - captured.clock_s) * 1e3, 1)
+
+
+def _rfc3339(clock: Clock, at: float) -> str:
+    return clock.utc(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _probs(probs: Mapping[str, float]) -> dict[str, float]:
+    return {answer: round(prob, 4) for answer, prob in probs.items()}
+
+
+def _level(level: Level) -> dict[str, float | None]:
+    return {"level_dbfs": _decibels(level.rms_dbfs), "peak_dbfs": _decibels(level.peak_dbfs)}
+
+
+def _decibels(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Names that come from the system may hold bytes that are no UTF-8.
+    return text.encode(errors="replace")

@@ -1,0 +1,243 @@
+"""The label stream on a ZeroMQ socket: the publisher, and the subscription that `watch` uses.
+
+Nothing that a subscriber does can stop or slow labelling. To one that does not keep up messages
+are dropped once its queue is full, and it learns of that from their numbers; what subscribers
+send is read, bounded, and thrown away.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from rtclassify.clock import Clock
+from rtclassify.errors import SinkError, UsageError
+from rtclassify.sinks.wire import Encoder, Message, decode
+from rtclassify.stream import Event, StreamInfo
+
+QUEUE = 10_000
+"""Messages that wait for one subscriber, some 5 MB, before the newest are dropped."""
+
+HIGHEST_PORT = 65_535
+LINGER_MS = 1000
+SUBSCRIPTIONS_A_TURN = 100
+LONGEST_SUBSCRIPTION = 1024
+"""Bytes; a subscriber that sends more at once is disconnected."""
+
+_BIND_FAILURES = {
+    errno.EADDRINUSE: "is in use by another program; stop that one or publish elsewhere",
+    errno.EADDRNOTAVAIL: "is no address of this machine; use one that is, such as 127.0.0.1",
+    errno.ENODEV: "is no address of this machine; use one that is, such as 127.0.0.1",
+    errno.EACCES: "may not be opened by this user; choose another port or directory",
+    errno.ENOENT: "is in a directory that does not exist; make it first",
+    errno.ENAMETOOLONG: "is too long a path for a socket; choose one under 100 characters",
+    errno.EINVAL: "is not a complete address; write tcp://HOST:PORT or ipc:///PATH",
+}
+
+
+class ZmqSink:
+    """Publish events on an XPUB socket that is bound to `address`.
+
+    Owned by one thread, which also polls the socket at each `send`, so that subscriptions are
+    served between events too.
+
+    Args:
+        address: ``tcp://HOST:PORT`` (port ``*`` takes a free one) or ``ipc:///PATH``.
+        info: What holds for every event.
+        clock: Tells latencies and UTC.
+    """
+
+    def __init__(self, address: str, info: StreamInfo, clock: Clock) -> None:
+        self._asked = address
+        self._encoder = Encoder(info, clock)
+        self._stack = ExitStack()
+        self._socket: zmq.Socket[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the open socket is bound: the port is a number, whatever was asked for."""
+        return self._open_socket.get_string(zmq.LAST_ENDPOINT)
+
+    def __enter__(self) -> Self:
+        """Bind the socket.
+
+        Raises:
+            SinkError: If the address is in use, unusable or not permitted.
+        """
+        with ExitStack() as stack:
+            if self._asked.startswith("ipc://"):
+                stack.enter_context(_sole_owner(_path_of(self._asked)))
+            context = stack.enter_context(zmq.Context())
+            socket = stack.enter_context(context.socket(zmq.XPUB))
+            socket.linger = LINGER_MS
+            socket.sndhwm = QUEUE
+            socket.rcvhwm = QUEUE
+            socket.maxmsgsize = LONGEST_SUBSCRIPTION
+            _bind(socket, self._asked)
+            self._socket = socket
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Deliver what is queued, for at most a second, and close."""
+        self._socket = None
+        self._stack.close()
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Serve subscriptions, then queue one message an event for whoever subscribes to it."""
+        socket = self._open_socket
+        for _ in range(SUBSCRIPTIONS_A_TURN):
+            if not socket.poll(0):
+                break
+            socket.recv_multipart(zmq.NOBLOCK)
+        for event in events:
+            socket.send_multipart(self._encoder.encode(event).frames(), zmq.NOBLOCK)
+
+    @property
+    def _open_socket(self) -> zmq.Socket[bytes]:
+        if self._socket is None:
+            raise AssertionError("the sink is not open")
+        return self._socket
+
+
+class Subscription:
+    """Messages of a label stream, as they arrive; opened by ``with``, owned by one thread.
+
+    Args:
+        address: Where the stream is published.
+        topics: Prefixes of the topics wanted.
+    """
+
+    def __init__(self, address: str, topics: Sequence[str]) -> None:
+        self._address = address
+        self._topics = topics
+        self._stack = ExitStack()
+        self._socket: zmq.Socket[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to connect, now and whenever the connection is lost.
+
+        Raises:
+            UsageError: If the address cannot be connected to by anyone.
+        """
+        with ExitStack() as stack:
+            context = stack.enter_context(zmq.Context())
+            socket = stack.enter_context(context.socket(zmq.SUB))
+            socket.linger = 0
+            for topic in self._topics:
+                socket.subscribe(topic)
+            try:
+                socket.connect(self._address)
+            except zmq.ZMQError as error:
+                raise UsageError(
+                    f"{self._address!r} is not an address to subscribe to; write tcp://HOST:PORT "
+                    "or ipc:///PATH."
+                ) from error
+            self._socket = socket
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        self._socket = None
+        self._stack.close()
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """Return the next message, or None when none came in time.
+
+        Raises:
+            UsageError: If what publishes at the address is not a label stream.
+        """
+        if self._socket is None:
+            raise AssertionError("the subscription is not open")
+        if not self._socket.poll(round(timeout_s * 1000)):
+            return None
+        try:
+            topic, payload = self._socket.recv_multipart(zmq.NOBLOCK)
+            return decode(topic, payload)
+        except ValueError as error:
+            raise UsageError(
+                f"{self._address} publishes something else than labels of this version ({error}); "
+                "give the address of `rtclassify run`."
+            ) from error
+
+
+def _bind(socket: zmq.Socket[bytes], address: str) -> None:
+    port = address.rpartition(":")[2]
+    if port.isdecimal() and int(port) > HIGHEST_PORT:
+        # ZeroMQ would take it modulo 65,536.
+        raise SinkError(f"{address} has a port above {HIGHEST_PORT}; choose one up to that.")
+    # An ipc socket is made 0660 from the start: its group may subscribe, nobody else.
+    mask = os.umask(0o117)
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        raise _failure(address, error.errno, error) from error
+    finally:
+        os.umask(mask)
+
+
+def _path_of(address: str) -> Path:
+    path = Path(address.removeprefix("ipc://"))
+    if not path.is_absolute():
+        raise SinkError(f"{address} has no absolute path; write ipc:///run/rtclassify/labels.")
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return path
+    except OSError as error:
+        raise _failure(address, error.errno, error) from error
+    if not stat.S_ISSOCK(mode):
+        # Binding would delete it.
+        raise SinkError(f"{path} exists and is not a socket; publish on another path.")
+    return path
+
+
+@contextmanager
+def _sole_owner(path: Path) -> Iterator[None]:
+    """Hold the lock beside `path`: binding a live ipc path succeeds and takes it away.
+
+    The lock file stays: who removed it could remove that of the next owner.
+    """
+    descriptor = _lock(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> int:
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o660)
+    except OSError as error:
+        raise _failure(f"ipc://{path}", error.errno, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise _failure(f"ipc://{path}", errno.EADDRINUSE, error) from error
+    return descriptor
+
+
+def _failure(address: str, number: int | None, error: Exception) -> SinkError:
+    why = _BIND_FAILURES.get(number or 0, f"cannot be bound ({error}); choose another")
+    return SinkError(f"{address} {why}.")
