@@ -6,6 +6,7 @@ Command modules import what is light at the top and what is heavy inside the com
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -24,6 +25,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; a mendable error becomes one sentence and its exit code."""
+    # TensorFlow greets every start with lines about drivers that a machine may not have.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()
     except RtclassifyError as error:
