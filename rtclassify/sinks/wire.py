@@ -63,7 +63,10 @@ def decode(topic: bytes, payload: bytes) -> Message:
     Raises:
         ValueError: If they are not a message of this version.
     """
-    body = json.loads(payload.decode())
+    try:
+        body = json.loads(payload.decode())
+    except ValueError:
+        body = None
     if not isinstance(body, dict) or body.get("v") != VERSION:
         raise ValueError(f"{payload[:40]!r} is not a message of version {VERSION}")
     return Message(topic.decode(), body)
