@@ -175,7 +175,7 @@ def describe(path: Path) -> Description:
     try:
         said = json.loads((path / "bundle.json").read_text("utf-8"))
         schema = said.pop("schema")
-    except (OSError, ValueError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BundleError(
             f"{path} is not a model bundle: its bundle.json cannot be read ({error}); "
             "train it again or take a whole copy."
@@ -252,6 +252,16 @@ def save(
     return description
 
 
+def check_files(description: Description) -> None:
+    """Compare each file of a bundle with its digest; loads no TensorFlow.
+
+    Raises:
+        BundleError: If one is missing, unreadable or not what was saved.
+    """
+    for name, digest in description.files.items():
+        _check_digest(description.path / name, digest)
+
+
 def load(path: Path) -> Bundle:
     """Load a bundle and prove that it is whole and says what it said when it was saved.
 
@@ -259,8 +269,7 @@ def load(path: Path) -> Bundle:
         BundleError: If a file is missing or changed, the model holds code, or its scores differ.
     """
     description = describe(path)
-    for name, digest in description.files.items():
-        _check_digest(path / name, digest)
+    check_files(description)
     import keras
 
     from rtclassify import frontends, networks

@@ -89,7 +89,7 @@ class Engine:
         last = self._columns - self._fresh
         whole = [*range(0, last, self._fresh), last]
         previous = {channel: start for channel, (start, _) in self._kept.items()}
-        plan = []
+        plan: list[Sequence[int]] = []
         for window in windows:
             follows = previous.get(window.channel) == window.start - self.hop
             plan.append([last] if follows else whole)

@@ -1,0 +1,145 @@
+"""A bundle reads back as what was written, and anything else is refused with one sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from test_engine import noise, untrained
+
+from rtclassify import bundle as bundles
+from rtclassify.errors import BundleError
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "tiny"))
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    said = json.loads((path / "bundle.json").read_text())
+    (path / "bundle.json").write_text(json.dumps(said | changes))
+
+
+def digest_again(path: Path) -> None:
+    said = json.loads((path / "bundle.json").read_text())
+    files = {name: bundles._digest(path / name) for name in said["files"]}
+    rewrite(path, files=files)
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        bundles.load(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_bundle_reads_back_as_what_was_written(made):
+    bundle = bundles.load(made)
+    audio = noise(1, 2 * 80_000).reshape(2, -1)
+
+    again = bundles.load(made)
+
+    assert bundle.description == again.description
+    assert bundle.description.hop == 8_000
+    assert bundle.description.tag == f"tiny@{bundle.description.digest[:12]}"
+    np.testing.assert_array_equal(bundle.scores(audio), again.scores(audio))
+
+
+def test_a_changed_byte_is_found(copy):
+    model = copy / "model.keras"
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    model.write_bytes(data)
+
+    assert "changed or damaged" in refusal(copy)
+
+
+def test_changed_weights_with_a_matching_digest_are_found_by_the_probe(copy):
+    model = keras.models.load_model(copy / "model.keras")
+    opinions = model.get_layer("head").get_layer("opinions")
+    opinions.bias.assign(opinions.bias + 0.5)
+    model.save(copy / "model.keras")
+    digest_again(copy)
+
+    assert "no longer scores its probe" in refusal(copy)
+
+
+def test_a_changed_front_end_is_found_by_the_probe(copy):
+    frontend = json.loads((copy / "bundle.json").read_text())["frontend"]
+    rewrite(copy, frontend=frontend | {"floor": 0.1})
+
+    assert "no longer scores its probe" in refusal(copy)
+
+
+def test_a_layer_that_carries_code_is_refused(copy):
+    shape = (398, 64)
+    layer = keras.layers.Lambda(lambda frames: frames[:, 0, :2])
+    keras.Sequential([keras.Input(shape), layer]).save(copy / "model.keras")
+    digest_again(copy)
+
+    assert "which is code" in refusal(copy)
+
+
+def test_a_keras_model_that_is_no_network_of_ours_is_refused(copy):
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(copy / "model.keras")
+    digest_again(copy)
+
+    assert "cannot be loaded" in refusal(copy)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "metrics.json"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+
+    assert name in refusal(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schema": 99}, "schema 99"),
+        ({"frontend": {"name": "psychic"}}, "'psychic'"),
+        ({"network": {"name": "column_cnn", "depth": 3}}, "depth"),
+    ],
+)
+def test_a_foreign_bundle_is_refused(copy, changes, said):
+    rewrite(copy, **changes)
+
+    assert said in refusal(copy)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{ not json", '{"schema": 1}'])
+def test_a_bundle_json_that_is_none_is_refused(copy, text):
+    (copy / "bundle.json").write_text(text)
+
+    assert "bundle" in refusal(copy)
+
+
+def test_a_truncated_model_is_refused_before_keras_sees_it(copy):
+    (copy / "model.keras").write_bytes((copy / "model.keras").read_bytes()[:1000])
+    digest_again(copy)
+
+    with pytest.raises(zipfile.BadZipFile):
+        zipfile.ZipFile(copy / "model.keras")
+    assert "not a Keras model" in refusal(copy)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(monkeypatch, made):
+    monkeypatch.setattr(bundles, "folder", lambda: made.parent)
+
+    assert bundles.find("tiny") == made
+    assert bundles.find(str(made)) == made
+    with pytest.raises(BundleError, match="one of: tiny"):
+        bundles.find("huge")
