@@ -112,7 +112,6 @@ class Ring:
                 elif hole_start > start:
                     end = hole_start
                     break
-            self._holes = [hole for hole in self._holes if hole[1] > start]
             lost = start - self._read
             end = min(end, start + most)
             if end <= start:
@@ -120,5 +119,6 @@ class Ring:
             places = np.arange(start, end) % capacity
             frames = self._frames[places]
             self._read = end
+            self._holes = [hole for hole in self._holes if hole[1] > end]
             self._lost += lost
         return Chunk(start, frames, lost)

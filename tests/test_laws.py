@@ -1,0 +1,272 @@
+"""The laws of the core, held for any audio, any cuts, any losses and any moment of stopping."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtclassify.clock import Line
+from rtclassify.config import LabelSettings
+from rtclassify.pipeline import Pipeline, Windower, run
+from rtclassify.ring import Wakeup
+from rtclassify.stream import (
+    AudioBlock,
+    CaptureLost,
+    Event,
+    Gap,
+    Heartbeat,
+    Item,
+    Label,
+    Samples,
+    Segment,
+)
+from rtclassify.testing import EnvelopeClassifier, ManualClock, MemorySink, ScriptedSource
+
+RATE, WINDOW, HOP = 100, 60, 10
+LINE = Line(0.0, 50.0, RATE, 0.002)
+SCENES = {
+    "speech": 0.1,
+    "music": -0.8,
+    "speech+music": 0.8,
+    "other": -0.1,
+    "silence": 1e-4,
+    "digital-silence": 0.0,
+}
+
+
+def classifier(*, window: int = WINDOW, hop: int = HOP) -> EnvelopeClassifier:
+    return EnvelopeClassifier(rate=RATE, window=window, hop=hop)
+
+
+def pipeline(*channels: str, settings: LabelSettings | None = None) -> Pipeline:
+    settings = settings or LabelSettings(min_segment_s=0.3, silence_after_s=0.4)
+    return Pipeline(classifier(), channels or ("a",), settings)
+
+
+@st.composite
+def programmes(draw: st.DrawFn) -> Samples:
+    """Audio made of scenes of any length, some samples of it sprinkled with noise."""
+    scenes = draw(st.lists(st.tuples(st.sampled_from([*SCENES]), st.integers(1, 150)), max_size=8))
+    audio = np.concatenate([np.full(n, SCENES[name]) for name, n in scenes] or [np.zeros(0)])
+    seed = draw(st.integers(0, 99))
+    return (audio * np.random.default_rng(seed).uniform(0.7, 1.0, len(audio))).astype(np.float32)
+
+
+@st.composite
+def cuts(draw: st.DrawFn, total: int) -> list[tuple[int, int]]:
+    """Cut ``[0, total)`` into contiguous pieces."""
+    inner = draw(st.lists(st.integers(1, max(1, total - 1)), max_size=12, unique=True))
+    edges = [0, *sorted(edge for edge in inner if edge < total), total]
+    return list(pairwise(edges))
+
+
+def block(audio: Samples, start: int, end: int, channel: str = "a") -> AudioBlock:
+    return AudioBlock(channel, start, audio[start:end], LINE)
+
+
+def events_of(items: list[Item], *, together: bool) -> list[Event]:
+    core = pipeline()
+    if together:
+        return core.push(items) + core.finish()
+    return [event for item in items for event in core.push([item])] + core.finish()
+
+
+@settings(deadline=None)
+@given(data=st.data(), audio=programmes())
+def test_how_audio_is_cut_into_blocks_never_shows(data, audio):
+    """Partition."""
+    first = [block(audio, *piece) for piece in data.draw(cuts(len(audio)))]
+    second = [block(audio, *piece) for piece in data.draw(cuts(len(audio)))]
+
+    assert events_of(first, together=False) == events_of(second, together=True)
+
+
+@settings(deadline=None)
+@given(
+    data=st.data(),
+    total=st.integers(1, 800),
+    length=st.integers(1, 70),
+    hop=st.integers(1, 70),
+)
+def test_windows_cover_exactly_the_audio_that_arrived(data, total, length, hop):
+    """Gap: dropping any blocks removes just the windows that needed them."""
+    length = max(length, hop)
+    audio = np.arange(total, dtype=np.float32)
+    core = Pipeline(recording := Recorder(length, hop), ["a"], LabelSettings())
+    heard = np.zeros(total, bool)
+    for start, end in data.draw(cuts(total)):
+        if data.draw(st.booleans()):
+            heard[start:end] = True
+            core.push([block(audio, start, end)])
+        elif data.draw(st.booleans()):
+            core.push([Gap("a", start, end, "drawn")])
+
+    expected = [s for s in range(0, total - length + 1, hop) if heard[s : s + length].all()]
+    assert recording.starts == expected
+
+
+class Recorder(EnvelopeClassifier):
+    """Remembers the windows that it was given; audio is a ramp, so it knows what it should see."""
+
+    def __init__(self, window: int, hop: int) -> None:
+        super().__init__(rate=RATE, window=window, hop=hop)
+        self.starts: list[int] = []
+
+    def scores(self, windows):
+        for window in windows:
+            assert window.samples.tolist() == list(range(window.start, window.start + self.window))
+            self.starts.append(window.start)
+        return super().scores(windows)
+
+
+@settings(deadline=None)
+@given(data=st.data(), audio=programmes())
+def test_every_segment_that_opened_is_closed_whenever_it_stops(data, audio):
+    """Stop: through losses and gaps, at any moment; segments are in order and do not overlap."""
+    items: list[Item] = []
+    for start, end in data.draw(cuts(len(audio))):
+        kinds = [
+            [block(audio, start, end)],
+            [Gap("a", start, end, "drawn")],
+            [CaptureLost("a", "drawn"), Gap("a", start, end, "drawn")],
+            [],
+        ]
+        items += data.draw(st.sampled_from(kinds[:1] * 4 + kinds[1:]))
+    items = items[: data.draw(st.integers(0, len(items)))]
+
+    segments = [
+        e for e in events_of(items, together=data.draw(st.booleans())) if isinstance(e, Segment)
+    ]
+
+    opened = [(s.number, s.label, s.start) for s in segments if s.end is None]
+    closed = [(s.number, s.label, s.start) for s in segments if s.end is not None]
+    assert opened == closed
+    assert [number for number, _, _ in opened] == list(range(len(opened)))
+    spans = [(s.start, s.end) for s in segments if s.end is not None]
+    assert all(start < end for start, end in spans)
+    assert all(a[1] <= b[0] for a, b in pairwise(spans))
+
+
+@settings(deadline=None)
+@given(audio=programmes())
+def test_segments_cover_exactly_what_was_classified(audio):
+    events = events_of([block(audio, 0, len(audio))], together=True)
+    labels = [e for e in events if isinstance(e, Label)]
+    closed = [e for e in events if isinstance(e, Segment) and e.end is not None]
+
+    covered = sum(e.end - e.start for e in closed if e.end is not None)
+
+    assert covered == (labels[-1].end if labels else 0)
+
+
+@settings(deadline=None)
+@given(data=st.data(), audio=programmes())
+def test_lost_counts_what_never_arrived(data, audio):
+    """Conservation downstream of the ring: delivered + lost = where the channel stands."""
+    core = pipeline()
+    delivered = 0
+    for start, end in data.draw(cuts(len(audio))):
+        if data.draw(st.booleans()):
+            delivered += end - start
+            core.push([block(audio, start, end)])
+        else:
+            core.push([Gap("a", start, end, "drawn")])
+
+        (status,) = core.status
+        stands = core._windowers["a"].end
+        assert delivered + status.lost == stands
+
+
+@settings(deadline=None)
+@given(data=st.data(), one=programmes(), two=programmes())
+def test_channels_do_not_hear_each_other(data, one, two):
+    audio = {"a": one, "b": two}
+    items = [
+        block(audio[name], start, end, name)
+        for name in audio
+        for start, end in data.draw(cuts(len(audio[name])))
+    ]
+    mixed = sorted(items, key=lambda item: item.start)
+    both = pipeline("a", "b")
+    events = [e for item in mixed for e in both.push([item])] + both.finish()
+
+    for name in audio:
+        alone = pipeline(name)
+        own = alone.push([i for i in items if i.channel == name]) + alone.finish()
+        assert [e for e in events if e.channel == name] == own  # type: ignore[union-attr]
+
+
+@settings(deadline=None)
+@given(audio=programmes(), stop=st.integers(0, 20))
+def test_the_loop_ends_cleanly_at_any_turn(audio, stop):
+    """Stop, for the loop: whatever turn it is, sinks hear the end and nothing twice."""
+    script = [[block(audio, *piece)] for piece in pieces(len(audio), 25)]
+    sink, turns = MemorySink(), iter(range(stop))
+
+    run(
+        [ScriptedSource(script, ["a"])], pipeline(), [sink],
+        clock=ManualClock(), wakeup=Wakeup(), turn=lambda: next(turns, None) is not None,
+    )  # fmt: skip
+
+    labels = [e.start for e in sink.events if isinstance(e, Label)]
+    assert labels == sorted(set(labels))
+    segments = [e for e in sink.events if isinstance(e, Segment)]
+    assert sum(1 if s.end is None else -1 for s in segments) == 0
+    assert isinstance(sink.events[-1], Heartbeat)
+
+
+def pieces(total: int, size: int) -> list[tuple[int, int]]:
+    return [(at, min(at + size, total)) for at in range(0, total, size)]
+
+
+def test_a_heartbeat_comes_each_second_of_the_clock():
+    clock, sink = ManualClock(), MemorySink()
+    turns = iter(range(95))
+
+    def turn() -> bool:
+        clock.advance(0.1)
+        return next(turns, None) is not None
+
+    run([ScriptedSource([[]] * 200, ["a"])], pipeline(), [sink], clock=clock, wakeup=Ready(),
+        turn=turn)  # fmt: skip
+
+    beats = [e for e in sink.events if isinstance(e, Heartbeat)]
+    assert len(beats) == 10 + 1
+
+
+class Ready(Wakeup):
+    """A bell that has always rung: nothing waits."""
+
+    def wait(self, timeout_s: float) -> None:
+        pass
+
+
+def test_a_windower_keeps_no_more_than_it_needs():
+    """Memory stays flat however long it listens."""
+    windower = Windower("a", window=WINDOW, hop=HOP)
+
+    for _ in range(1000):
+        windower.push(np.zeros(17, np.float32), None)
+
+    assert len(windower._buffer) == 2 * (WINDOW + HOP)
+
+
+@pytest.mark.parametrize("hops", [1, 2, 5])
+def test_all_due_windows_of_a_push_are_one_batch(hops):
+    batches: list[int] = []
+
+    class Counting(EnvelopeClassifier):
+        def scores(self, windows):
+            batches.append(len(windows))
+            return super().scores(windows)
+
+    core = Pipeline(Counting(rate=RATE, window=WINDOW, hop=HOP), ["a", "b", "c"], LabelSettings())
+    audio = np.full(WINDOW + (hops - 1) * HOP, 0.1, np.float32)
+
+    core.push([block(audio, 0, len(audio), name) for name in "abc"])
+
+    assert batches == [3 * hops]
