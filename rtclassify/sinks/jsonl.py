@@ -29,7 +29,7 @@ class JsonlSink:
 
     def __init__(self, path: str, info: StreamInfo, clock: Clock) -> None:
         self._path = path
-        self._name = "standard output" if path == "-" else path
+        self._name = "standard output" if path == "-" else f"jsonl:{path}"
         self._encoder = Encoder(info, clock)
         self._file: BinaryIO | None = None
 
