@@ -189,8 +189,7 @@ class Labeller:
         if (state, reason) == (self._state, self._reason):
             return []
         self._state, self._reason, self._since = state, reason, start
-        captured = self._stamp(start) if state != "no-capture" else None
-        return [StateChange(self._channel, state, reason, start, captured)]
+        return [StateChange(self._channel, state, reason, start, self._stamp(start))]
 
     def _stamp(self, sample: int) -> Stamp | None:
         line = self._line

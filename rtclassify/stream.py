@@ -152,7 +152,7 @@ class StateChange:
         state: The new state.
         reason: Why nothing is captured, or an empty string.
         start: First sample of the new state.
-        captured: When `start` was captured; None for recordings and for ``no-capture``.
+        captured: When `start` was captured; None for recordings and before the first audio.
     """
 
     channel: str
