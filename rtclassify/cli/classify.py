@@ -1,0 +1,86 @@
+"""``rtclassify classify``: label recordings of any length."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rtclassify.cli.output import opened
+from rtclassify.config import Device, Settings
+from rtclassify.errors import SourceError, UsageError
+
+FormatName = Literal["table", "jsonl", "csv", "audacity", "webvtt"]
+
+
+def classify(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE…", help="Recordings; - reads a WAV from standard input."),
+    ],
+    form: Annotated[
+        FormatName | None,
+        typer.Option("--format", "-f", help="Default: table on a terminal, jsonl elsewhere."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write, instead of here.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Name of a bundle, or a path to one.")
+    ] = Settings().model,
+    hop_s: Annotated[
+        float | None, typer.Option("--hop", help="Seconds from one label to the next.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="What the network runs on.")] = "auto",
+) -> None:
+    """Label recordings of any length: speech, music, both, neither, silence.
+
+    Labels are written as they come, so a day takes no more memory than a minute. Audio at the
+    end that does not fill a hop gets no label; a file shorter than a window is repeated until it
+    fills one.
+    """
+    from rich.console import Console
+
+    from rtclassify.cli.formats import FORMATS
+    from rtclassify.cli.labelling import label
+    from rtclassify.cli.loading import load_engine
+
+    shown = output is None and sys.stdout.isatty()
+    made = FORMATS[form or ("table" if shown else "jsonl")]
+    _refuse_mixing(files, form, one_recording=made.one_recording)
+    _refuse_overwriting(files, output)
+    failed = False
+    with opened(output) as out:
+        console = Console(file=out)
+        terminal = console if shown else Console(stderr=True)
+        engine = load_engine(model, hop_s=hop_s, device=device, terminal=terminal)
+        writer = made(console, engine.labels, engine.rate)
+        writer.head()
+        for path in files:
+            try:
+                label(path, engine, writer, terminal)
+            except SourceError as error:
+                print(f"rtclassify: {error}", file=sys.stderr)
+                failed = True
+    if failed:
+        raise typer.Exit(SourceError.exit_code)
+
+
+def _refuse_mixing(files: Sequence[str], form: str | None, *, one_recording: bool) -> None:
+    if one_recording and len(files) > 1:
+        raise UsageError(
+            f"--format {form} speaks of one recording, and {len(files)} files were given; "
+            "give one at a time, or use jsonl or csv."
+        )
+
+
+def _refuse_overwriting(files: Sequence[str], output: Path | None) -> None:
+    for path in map(Path, files):
+        if output and output.exists() and path.exists() and output.samefile(path):
+            raise UsageError(
+                f"--output {output} is a recording to be labelled and would be overwritten; "
+                "name another file."
+            )

@@ -1,0 +1,205 @@
+"""How the labels of recordings are written: one class a format, one line of `FORMATS` each.
+
+Every format hears of every recording, of each of its labels and of each segment that closed, and
+writes what it is about at once, so that memory does not grow with the recording.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from rtclassify.cli.colours import colour_of
+from rtclassify.stream import Label, Segment
+
+
+class Format:
+    """What every format can be told; by itself it writes nothing.
+
+    Args:
+        console: Where to write. Only a terminal gets colours.
+        answers: The model's labels, the keys of every `probs`.
+        rate: Samples per second of every index.
+    """
+
+    one_recording = False
+    """Whether what is written can speak of one recording only."""
+
+    def __init__(self, console: Console, answers: Sequence[str], rate: int) -> None:
+        self._console = console
+        self._answers = tuple(answers)
+        self._rate = rate
+
+    def head(self) -> None:
+        """Write what comes before everything else."""
+
+    def begin(self, path: str) -> None:
+        """Take what follows as said of the recording at `path`."""
+        self._path = path
+
+    def label(self, label: Label) -> None:
+        """Take the label of one window."""
+
+    def segment(self, segment: Segment) -> None:
+        """Take a segment that closed."""
+
+    def end(self, length: int) -> None:
+        """Take it that the recording is over and holds `length` samples."""
+
+    def _line(self, text: str = "") -> None:
+        if self._console.is_terminal:
+            self._console.out(text, highlight=False)
+        else:
+            self._console.file.write(text + "\n")
+
+    def _seconds(self, sample: int | None) -> float:
+        return round((sample or 0) / self._rate, 3)
+
+
+class JsonLines(Format):
+    """One JSON object a label."""
+
+    def label(self, label: Label) -> None:
+        """Write ``{"path", "start_s", "end_s", "probs", "label"}``."""
+        said = {
+            "path": self._path,
+            "start_s": self._seconds(label.start),
+            "end_s": self._seconds(label.end),
+            "probs": _rounded(label.probs),
+            "label": label.label,
+        }
+        self._line(json.dumps(said, ensure_ascii=False))
+
+
+class Csv(Format):
+    """One row a label, with a column for each of the model's answers."""
+
+    def head(self) -> None:
+        """Write the names of the columns."""
+        self._row("path", "start_s", "end_s", "label", *self._answers)
+
+    def label(self, label: Label) -> None:
+        """Write one row."""
+        probs = _rounded(label.probs)
+        self._row(
+            self._path,
+            self._seconds(label.start),
+            self._seconds(label.end),
+            label.label,
+            *(probs[answer] for answer in self._answers),
+        )
+
+    def _row(self, *cells: object) -> None:
+        row = io.StringIO()
+        csv.writer(row, lineterminator="").writerow(cells)
+        self._line(row.getvalue())
+
+
+class Audacity(Format):
+    """Segments as Audacity imports them: start, end and label, parted by tabs."""
+
+    one_recording = True
+
+    def segment(self, segment: Segment) -> None:
+        """Write one line."""
+        start, end = self._seconds(segment.start), self._seconds(segment.end)
+        self._line(f"{start:.6f}\t{end:.6f}\t{segment.label}")
+
+
+class WebVtt(Format):
+    """Segments as the cues of a WebVTT track."""
+
+    one_recording = True
+
+    def head(self) -> None:
+        """Write the signature."""
+        self._line("WEBVTT")
+
+    def segment(self, segment: Segment) -> None:
+        """Write one cue."""
+        start, end = self._seconds(segment.start), self._seconds(segment.end)
+        text = segment.label.replace("&", "&amp;").replace("<", "&lt;")
+        self._line()
+        self._line(f"{_cue_time(start)} --> {_cue_time(end)}\n{text}")
+
+
+class Table(Format):
+    """Segments for people, and what each recording held in all."""
+
+    def begin(self, path: str) -> None:
+        """Write the recording's name."""
+        super().begin(path)
+        self._totals: dict[str, int] = {}
+        self._console.print(Text(path, style="bold"), soft_wrap=True)
+
+    def segment(self, segment: Segment) -> None:
+        """Write one row and count the segment."""
+        end = segment.end or 0
+        self._totals[segment.label] = self._totals.get(segment.label, 0) + end - segment.start
+        start_s, end_s = self._seconds(segment.start), self._seconds(end)
+        row = Text.assemble(
+            (f"  {clock_time(start_s):>9} – {clock_time(end_s):<9}  ", "dim"),
+            (f"{segment.label:<{_WIDEST}}", colour_of(segment.label)),
+        )
+        for answer in self._answers:
+            row.append_text(_meter(answer, segment.probs[answer]))
+        self._console.print(row, soft_wrap=True)
+
+    def end(self, length: int) -> None:
+        """Write how long the recording is and how much of it was what."""
+        summary = Text.assemble("  ", (clock_time(self._seconds(length)), "bold"), " in all")
+        for label, samples in sorted(self._totals.items(), key=lambda total: -total[1]):
+            minutes = clock_time(self._seconds(samples))
+            share = samples / sum(self._totals.values())
+            summary.append(f"   {label} ", colour_of(label))
+            summary.append(f"{minutes} ({share:.0%})")
+        self._console.print(summary, soft_wrap=True)
+        self._line()
+
+
+_WIDEST = len("digital-silence")
+_METER_CELLS = 8
+
+
+def _meter(answer: str, prob: float) -> Text:
+    filled = round(prob * _METER_CELLS)
+    return Text.assemble(
+        (f"  {answer} ", "dim"),
+        ("━" * filled, colour_of(answer)),
+        ("━" * (_METER_CELLS - filled), "bright_black"),
+        f" {prob:.2f}",
+    )
+
+
+FORMATS: dict[str, type[Format]] = {
+    "table": Table,
+    "jsonl": JsonLines,
+    "csv": Csv,
+    "audacity": Audacity,
+    "webvtt": WebVtt,
+}
+
+
+def clock_time(seconds: float) -> str:
+    """Return ``m:ss.t``, or ``h:mm:ss.t`` from one hour on."""
+    tenths = round(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{clock}:{tenths // 10:02d}.{tenths % 10}"
+
+
+def _cue_time(seconds: float) -> str:
+    thousandths = round(seconds * 1000)
+    minutes, thousandths = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{thousandths // 1000:02d}.{thousandths % 1000:03d}"
+
+
+def _rounded(probs: Mapping[str, float]) -> dict[str, float]:
+    return {answer: round(prob, 4) for answer, prob in probs.items()}

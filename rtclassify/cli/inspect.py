@@ -1,0 +1,66 @@
+"""``rtclassify inspect``: draw what is in a recording and what the model makes of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtclassify.config import Device, Settings
+from rtclassify.errors import SinkError, UsageError
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def inspect(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The recording.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Default: the recording's name, .png, here."),
+    ] = None,
+    start_s: Annotated[float, typer.Option("--start", min=0, help="Seconds to skip.")] = 0.0,
+    duration_s: Annotated[
+        float, typer.Option("--duration", min=1, max=3600, help="Seconds to show.")
+    ] = 600.0,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Draw six labelled windows instead.")
+    ] = False,
+    play: Annotated[
+        bool, typer.Option("--play", help="Play it as well, as the model hears it.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option(help="Name of a bundle, or a path to one.")
+    ] = Settings().model,
+    device: Annotated[Device, typer.Option(help="What the network runs on.")] = "auto",
+) -> None:
+    """Draw the waveform, the spectrogram, what the model sees, and its labels over time."""
+    picture = output or Path(f"{Path(file).stem}{'-grid' if grid else ''}.png")
+    if picture.suffix.lower() not in PICTURES:
+        raise UsageError(f"--output {picture} is no picture; let it end in {', '.join(PICTURES)}.")
+    from rich.console import Console
+
+    from rtclassify.cli.excerpt import hear
+    from rtclassify.cli.loading import load_engine
+
+    terminal = Console(stderr=True)
+    engine = load_engine(model, hop_s=None, device=device, terminal=terminal)
+    with terminal.status(f"listening to {file}"):
+        excerpt = hear(file, engine, start_s=start_s, duration_s=duration_s)
+        from rtclassify.cli import plots
+
+        draw = plots.draw_grid if grid else plots.draw_overview
+        figure = draw(excerpt, engine.bundle.frontend)
+    try:
+        figure.savefig(picture)
+    except OSError as error:
+        raise SinkError(
+            f"{picture} cannot be written: {error.strerror}; name another --output."
+        ) from error
+    print(picture)
+    if play:
+        from rtclassify.sources.soundcard import play as play_aloud
+
+        print("playing; Ctrl-C stops", file=sys.stderr)
+        play_aloud(excerpt.audio, excerpt.rate)
