@@ -11,6 +11,7 @@ import sys
 
 import typer
 
+from rtclassify.cli import classify, inspect, models
 from rtclassify.errors import RtclassifyError
 
 app = typer.Typer(
@@ -21,6 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.command()(classify.classify)
+app.command()(inspect.inspect)
+app.command()(models.models)
 
 
 def main() -> None:
