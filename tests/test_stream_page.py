@@ -1,0 +1,74 @@
+"""docs/stream.md: its examples are messages, and it leaves no field out."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stream_schema import KINDS, SCHEMA, strict_validator
+
+PAGE = (Path(__file__).parent.parent / "docs/stream.md").read_text("utf-8")
+SECTIONS = {
+    part.partition("\n")[0]: part.partition("\n")[2]
+    for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)
+}
+
+
+def examples(kind: str) -> list[dict[str, Any]]:
+    blocks = re.findall(r"```json\n(.*?)```", SECTIONS[kind], re.DOTALL)
+    return [json.loads(line) for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_example_is_a_message_of_its_kind(kind):
+    assert examples(kind)
+    for example in examples(kind):
+        strict_validator(kind).validate(example)
+
+
+@pytest.mark.parametrize(
+    ("definition", "sections"),
+    [
+        *((kind, ("Every message", kind)) for kind in KINDS),
+        ("status", ("heartbeat",)),
+        ("open_segment", ("heartbeat",)),
+    ],
+)
+def test_the_page_explains_every_field_of_the_schema(definition, sections):
+    text = "".join(SECTIONS[section] for section in sections)
+    explained = set(re.findall(r"`([a-z_]+)`", text))
+
+    assert set(SCHEMA["$defs"][definition]["properties"]) <= explained
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_explains_no_field_that_is_not_in_the_schema(kind):
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \|", SECTIONS[kind], re.MULTILINE)
+    explained = {field for row in rows for field in re.findall(r"[a-z_]+", row)}
+    nested = ("status",) if kind == "heartbeat" else ()
+
+    known = {field for part in (kind, *nested) for field in SCHEMA["$defs"][part]["properties"]}
+    assert explained <= known
+
+
+def test_the_examples_times_agree_with_their_samples():
+    """Whoever computes with the examples finds that they add up."""
+    opened, closed = examples("segment")
+
+    assert opened["id"] == closed["id"]
+    assert seconds(closed["utc"]) - seconds(closed["utc_start"]) == pytest.approx(
+        (closed["end"] - closed["start"]) / closed["rate"], abs=1e-3
+    )
+
+
+def seconds(utc: str) -> float:
+    hours, minutes, rest = utc.rstrip("Z").partition("T")[2].split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+def test_every_capture_state_is_explained():
+    for state in SCHEMA["$defs"]["capture_state"]["enum"]:
+        assert f"`{state}`:" in SECTIONS["state"]
