@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from rtclassify.cli import classify, inspect, models
+from rtclassify.cli import classify, inspect, models, run
 from rtclassify.errors import RtclassifyError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command()(classify.classify)
 app.command()(inspect.inspect)
 app.command()(models.models)
+app.command()(run.run)
 
 
 def main() -> None:

@@ -1,0 +1,201 @@
+"""``rtclassify run``: the daemon. Here its parts are put together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtclassify.config import CHANNEL_NAME, ChannelSettings, Device, Settings, load, parse
+from rtclassify.errors import ConfigError, RtclassifyError
+
+if TYPE_CHECKING:
+    from rtclassify.clock import Clock
+    from rtclassify.inference import Engine
+    from rtclassify.service import Service
+    from rtclassify.stream import StreamInfo
+
+DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings; else ./rtclassify.toml or /etc/rtclassify.toml, if there."),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]SOURCE",
+            help="soundcard:NAME, a URL, a file, demo or auto; repeat for several channels.",
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name of a bundle, or a path to one.")] = None,
+    hop_s: Annotated[
+        float | None, typer.Option("--hop", help="Seconds from one label to the next.")
+    ] = None,
+    device: Annotated[Device | None, typer.Option(help="What the network runs on.")] = None,
+    publish: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where the label stream is bound to.")
+    ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Another place for labels, such as jsonl:-."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log every label, not just changes.")
+    ] = False,
+) -> None:
+    """Listen to audio and publish labels until told to stop.
+
+    SIGTERM and Ctrl-C close open segments and end with exit code 0; SIGHUP reads the settings
+    again. What is given here goes before what the settings file says.
+    """
+    from rtclassify.cli.log import start_logging
+
+    start_logging(sys.stderr, os.environ, verbose=verbose)
+    table = {
+        "model": model, "hop_s": hop_s, "device": device, "publish": publish,
+        "channel": _channels(source or []) or None,
+    }  # fmt: skip
+    flags = {key: value for key, value in table.items() if value is not None}
+    try:
+        _listen(config, flags, sink or [])
+    except RtclassifyError as error:
+        log.error("%s", error)  # noqa: TRY400 - one sentence, no traceback
+        raise typer.Exit(error.exit_code) from None
+
+
+def _channels(sources: Sequence[str]) -> list[dict[str, str]]:
+    """Name the channels of ``NAME=SOURCE`` or ``SOURCE``: ``main``, or ``ch1`` and so on."""
+    channels = []
+    for number, text in enumerate(sources, 1):
+        name, equals, source = text.partition("=")
+        if not (equals and CHANNEL_NAME.fullmatch(name)):
+            name, source = (f"ch{number}" if len(sources) > 1 else "main"), text
+        channels.append({"name": name, "source": source})
+    return channels
+
+
+def read_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Return what the flags say, else the settings file, else the defaults.
+
+    Args:
+        config: The settings file; None takes the first of `DEFAULT_FILES` that is there.
+        flags: A table as `rtclassify.config.parse` takes it.
+
+    Raises:
+        ConfigError: If either says something unusable.
+    """
+    path = config or next((file for file in DEFAULT_FILES if file.is_file()), None)
+    settings = load(path) if path else Settings()
+    said = parse(flags)
+    fields = ["channels" if key == "channel" else key for key in flags]
+    return replace(settings, **{field: getattr(said, field) for field in fields})
+
+
+def _listen(config: Path | None, flags: Mapping[str, Any], more_sinks: Sequence[str]) -> None:
+    """Serve one epoch after the other: the next one begins when settings are reloaded."""
+    from rtclassify.clock import SystemClock
+    from rtclassify.service import Notifier, Service
+
+    clock = SystemClock()
+    first = read_settings(config, flags)
+
+    def reread() -> Settings:
+        settings = read_settings(config, flags)
+        _info(settings)
+        if settings.device != first.device:
+            raise ConfigError(
+                f"device = {settings.device!r} cannot take the place of {first.device!r} while "
+                "the program runs; restart it."
+            )
+        return settings
+
+    engine: Engine | None = None
+    settings: Settings | None = first
+    with Service(Notifier.from_environment(os.environ), clock, reread=reread) as service:
+        while settings is not None:
+            addresses = [settings.publish, *more_sinks]
+            engine = _serve(settings, addresses, service=service, clock=clock, engine=engine)
+            settings = service.reloaded()
+
+
+def _serve(
+    settings: Settings,
+    addresses: Sequence[str],
+    *,
+    service: Service,
+    clock: Clock,
+    engine: Engine | None,
+) -> Engine:
+    """Label audio from all sources until the service ends it; return the engine for the next time.
+
+    Sources open before the model loads, so that the first window fills meanwhile.
+    """
+    from rtclassify import pipeline
+    from rtclassify.cli.log import LogSink
+    from rtclassify.ring import Wakeup
+    from rtclassify.sinks import open_sink
+    from rtclassify.sources import open_sources
+
+    info = _info(settings)
+    channels = _found(settings.channels)
+    wakeup = Wakeup()
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(open_sink(to, info, clock)) for to in addresses]
+        sinks.append(LogSink(clock, rate=info.rate, show=service.show))
+        opened = open_sources(channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True)
+        sources = [stack.enter_context(source) for source in opened]
+        if engine is None or (engine.name, engine.hop) != (info.model, info.hop):
+            service.show(f"loading {info.model}")
+            engine = _load_engine(settings)
+        log.info("%s on %s", info.model, engine.runs_on)
+        log.info("labels go to %s", ", ".join(addresses))
+        thinking = pipeline.Pipeline(engine, [c.name for c in channels], settings.labels)
+        service.ready()
+        pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
+    return engine
+
+
+def _info(settings: Settings) -> StreamInfo:
+    """Describe the stream to come from what the bundle says; loads no TensorFlow."""
+    import secrets
+
+    from rtclassify import bundle
+    from rtclassify.stream import StreamInfo
+
+    said = bundle.describe(bundle.find(settings.model))
+    hop = said.hop_samples(settings.hop_s)
+    return StreamInfo(secrets.token_hex(4), said.tag, said.labels, said.rate, said.window, hop)
+
+
+def _found(channels: Sequence[ChannelSettings]) -> list[ChannelSettings]:
+    """Decide what ``auto`` means here."""
+    if all(channel.source != "auto" for channel in channels):
+        return list(channels)
+    from rtclassify.sources.soundcard import default_input_exists
+
+    here = "soundcard:default" if default_input_exists() else "demo"
+    if here == "demo":
+        log.info("there is no sound card here, so the built-in demo programme plays")
+    else:
+        log.info("listening to the default sound card")
+    return [replace(c, source=here) if c.source == "auto" else c for c in channels]
+
+
+def _load_engine(settings: Settings) -> Engine:
+    from rtclassify.cli.loading import hushed
+
+    with hushed():
+        from rtclassify.inference import open_engine
+    return open_engine(settings.model, hop_s=settings.hop_s, device=settings.device)
