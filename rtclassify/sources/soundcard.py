@@ -1,0 +1,135 @@
+"""Sound cards: every tap of a card shares one PortAudio stream.
+
+A card that is away is no error: its channels are `CaptureLost`, it is tried again with back-off
+for ever, and when it returns, the gap is as long as the clock says. Opening and closing happen in
+side threads, because both hang while a sound server is stalled.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from types import TracebackType
+from typing import Self
+
+from rtclassify.clock import Timeline
+from rtclassify.errors import RtclassifyError, SourceError
+from rtclassify.sources import Request
+from rtclassify.sources.cards import find_card, list_cards
+from rtclassify.sources.live import Backoff, Feed
+from rtclassify.sources.portaudio import CLOSE_S, Stream, open_card
+from rtclassify.stream import Item
+
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 10.0
+
+
+def default_input_exists() -> bool:
+    """Whether there is a sound card to listen to when none is named; takes a third of a second."""
+    try:
+        find_card("default", list_cards())
+    except RtclassifyError:
+        return False
+    return True
+
+
+class SoundcardSource:
+    """The inputs of one card; see the module.
+
+    Args:
+        request: Its name is that of the card, part of it, or empty for the default one.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._feed = Feed(request, Timeline)
+        self._backoff = Backoff(first_s=FIRST_RETRY_S, last_s=LAST_RETRY_S)
+        self._retry_s = 0.0
+        self._stream: Stream | None = None
+        self._opener: threading.Thread | None = None
+        self._opened: queue.SimpleQueue[Stream | Exception] = queue.SimpleQueue()
+        self._closed = threading.Event()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        return tuple(tap.channel for tap in self._request.taps)
+
+    @property
+    def ended(self) -> bool:
+        """Live audio never ends."""
+        return False
+
+    def __enter__(self) -> Self:
+        """Start to open the card; its audio, or why there is none, comes with `read`."""
+        self._closed.clear()
+        self._open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the card; one that hangs is left to itself after 1.5 s."""
+        self._closed.set()
+        if self._stream is not None:
+            self._stream.close(limit_s=CLOSE_S)
+            self._stream = None
+
+    def read(self) -> list[Item]:
+        """Return what arrived.
+
+        Raises:
+            DependencyError: If PortAudio is not installed.
+        """
+        if self._stream is None:
+            return self._await()
+        items = self._feed.read()
+        if self._stream.recalled:
+            items += self._feed.end("PortAudio looked for new sound cards")
+            self._drop()
+            self._open()
+        elif fault := self._stream.fault():
+            items += self._feed.lost(fault)
+            self._drop()
+            self._backoff.reset()
+            self._retry_s = self._request.clock.now() + self._backoff.next_s()
+        return items
+
+    def _await(self) -> list[Item]:
+        """Take what the opener brought, or send it again when it is time."""
+        if not self._opened.empty():
+            outcome = self._opened.get()
+            if isinstance(outcome, Stream):
+                self._stream = outcome
+                return self._feed.begin(outcome.capture)
+            if not isinstance(outcome, SourceError):
+                raise outcome
+            self._retry_s = self._request.clock.now() + self._backoff.next_s()
+            return self._feed.lost(str(outcome))
+        waiting = self._request.clock.now() < self._retry_s
+        if not waiting and (self._opener is None or not self._opener.is_alive()):
+            self._open()
+        return []
+
+    def _open(self) -> None:
+        self._opener = threading.Thread(target=self._run_opener, name="open-card", daemon=True)
+        self._opener.start()
+
+    def _run_opener(self) -> None:
+        try:
+            stream = open_card(self._request)
+        except Exception as error:  # noqa: BLE001 (raised again by the thinking thread)
+            self._opened.put(error)
+        else:
+            self._opened.put(stream)
+            if self._closed.is_set():
+                stream.close(limit_s=CLOSE_S)
+        self._request.wakeup.ring()
+
+    def _drop(self) -> None:
+        if self._stream is not None:
+            self._stream.close(limit_s=0.0)
+        self._stream = None

@@ -1,0 +1,161 @@
+"""Internet radio and network audio: HTTP, Icecast, HLS, RTP by an .sdp file, UDP.
+
+A decoder thread connects, decodes and reconnects for ever by itself. The pause between two
+connections is a `Gap` as long as the clock says; FFmpeg's own reconnecting would hide it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rtclassify.clock import Line
+from rtclassify.errors import SourceError
+from rtclassify.sources import Request
+from rtclassify.sources.decoder import Decoder, Piece
+from rtclassify.sources.live import Backoff, Capture, Feed
+from rtclassify.stream import Item
+
+OPEN_S = 10.0
+READ_S = 5.0
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 30.0
+CLOSE_S = 1.5
+
+FASTEST = 20.0
+"""Servers send some seconds in one burst at first; at this many times real time the thinking
+thread keeps up with it."""
+
+
+class ArrivalFit:
+    """Date frames by when they arrived, at the nominal rate.
+
+    A frame cannot arrive before it is played, and some are held up: on the way, in a server's
+    first burst, in a segment. The line through the least delayed frame of the last `SPAN_S` is
+    therefore the best guess. The delay that all frames share (encoder, server, network) is
+    unknown; `ERROR_S` allows for the rest.
+
+    Args:
+        rate: Frames per second.
+    """
+
+    SPAN_S = 300.0
+    ERROR_S = 0.5
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._earliest: deque[tuple[float, float]] = deque()
+
+    def mark(self, sample: int, clock_s: float) -> None:
+        """Note that `sample` arrived at `clock_s`."""
+        began_s = clock_s - sample / self._rate
+        while self._earliest and self._earliest[-1][1] >= began_s:
+            self._earliest.pop()
+        self._earliest.append((clock_s, began_s))
+        while self._earliest[0][0] < clock_s - self.SPAN_S:
+            self._earliest.popleft()
+
+    @property
+    def line(self) -> Line | None:
+        """The line, or None before the first mark."""
+        if not self._earliest:
+            return None
+        return Line(0.0, self._earliest[0][1], float(self._rate), self.ERROR_S)
+
+
+class UrlSource:
+    """The audio of one address; see the module.
+
+    Args:
+        request: Its name is the address, or the path of an .sdp file.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._feed = Feed(request, ArrivalFit)
+        self._news: queue.SimpleQueue[Capture | str] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._listener = threading.Thread(target=self._listen, name="decode-url", daemon=True)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        return tuple(tap.channel for tap in self._request.taps)
+
+    @property
+    def ended(self) -> bool:
+        """Live audio never ends."""
+        return False
+
+    def __enter__(self) -> Self:
+        """Start the decoder thread."""
+        self._listener.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the decoder thread; one that waits for the network is left to its time-out."""
+        self._closing.set()
+        self._listener.join(CLOSE_S)
+
+    def read(self) -> list[Item]:
+        """Return what arrived."""
+        items: list[Item] = []
+        while not self._news.empty():
+            news = self._news.get()
+            items += self._feed.begin(news) if isinstance(news, Capture) else self._feed.lost(news)
+        return items + self._feed.read()
+
+    def _listen(self) -> None:
+        backoff = Backoff(first_s=FIRST_RETRY_S, last_s=LAST_RETRY_S)
+        while not self._closing.is_set():
+            try:
+                with self._connect() as decoder:
+                    self._receive(decoder, backoff)
+                    reason = "the stream ended"
+            except SourceError as error:
+                reason = str(error)
+            self._news.put(reason)
+            self._request.wakeup.ring()
+            self._closing.wait(backoff.next_s())
+
+    def _connect(self) -> Decoder:
+        local = Path(self._request.name).suffix.lower() == ".sdp"
+        return Decoder(
+            self._request.name,
+            name="the stream",
+            timeout_s=(OPEN_S, READ_S),
+            options={"protocol_whitelist": "file,udp,rtp"} if local else None,
+        )
+
+    def _receive(self, decoder: Decoder, backoff: Backoff) -> None:
+        capture: Capture | None = None
+        for piece in decoder:
+            if self._closing.is_set():
+                return
+            if capture is None or (capture.rate, capture.inputs) != _format(piece):
+                capture = self._begin(piece)
+                backoff.reset()
+            if piece.missing:
+                capture.ring.skip(piece.missing)
+            length_s = len(piece.frames) / piece.rate
+            capture.write(piece.frames, self._request.clock.now() - length_s)
+            self._closing.wait(length_s / FASTEST)
+
+    def _begin(self, piece: Piece) -> Capture:
+        rate, inputs = _format(piece)
+        capture = Capture(self._request, rate=rate, inputs=inputs)
+        self._news.put(capture)
+        return capture
+
+
+def _format(piece: Piece) -> tuple[int, int]:
+    return piece.rate, piece.frames.shape[1]
