@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,28 +18,32 @@ from rtclassify.errors import SourceError, UsageError
 
 FormatName = Literal["table", "jsonl", "csv", "audacity", "webvtt"]
 
+HELD_WARNINGS = 100
+
 
 def classify(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE…", help="Recordings; - reads a WAV from standard input."),
+        typer.Argument(metavar="FILE", help="Recordings; - reads a WAV from standard input."),
     ],
     form: Annotated[
         FormatName | None,
         typer.Option("--format", "-f", help="Default: table on a terminal, jsonl elsewhere."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write, instead of here.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Where to write, instead of here."),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="Name of a bundle, or a path to one.")
+        str, typer.Option(metavar="NAME", help="A model, or the path of one.")
     ] = Settings().model,
     hop_s: Annotated[
-        float | None, typer.Option("--hop", help="Seconds from one label to the next.")
+        float | None,
+        typer.Option("--hop", metavar="SECONDS", help="Seconds from one label to the next."),
     ] = None,
     device: Annotated[Device, typer.Option(help="What the network runs on.")] = "auto",
 ) -> None:
-    """Label recordings of any length: speech, music, both, neither, silence.
+    """Label recordings of any length.
 
     Labels are written as they come, so a day takes no more memory than a minute. Audio at the
     end that does not fill a hop gets no label; a file shorter than a window is repeated until it
@@ -61,7 +68,8 @@ def classify(
         writer.head()
         for path in files:
             try:
-                label(path, engine, writer, terminal)
+                with _warnings_after():
+                    label(path, engine, writer, terminal)
             except SourceError as error:
                 print(f"rtclassify: {error}", file=sys.stderr)
                 failed = True
@@ -84,3 +92,17 @@ def _refuse_overwriting(files: Sequence[str], output: Path | None) -> None:
                 f"--output {output} is a recording to be labelled and would be overwritten; "
                 "name another file."
             )
+
+
+@contextmanager
+def _warnings_after() -> Iterator[None]:
+    """Hold back what the program logs until the progress bar is gone."""
+    shown = logging.StreamHandler()
+    shown.setFormatter(logging.Formatter("rtclassify: %(message)s"))
+    held = MemoryHandler(HELD_WARNINGS, target=shown)
+    logging.getLogger().addHandler(held)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(held)
+        held.close()

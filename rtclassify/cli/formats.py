@@ -132,13 +132,14 @@ class Table(Format):
     """Segments for people, and what each recording held in all."""
 
     def begin(self, path: str) -> None:
-        """Write the recording's name."""
+        """Remember the recording's name; one that cannot be read gets no heading."""
         super().begin(path)
         self._totals: dict[str, int] = {}
-        self._console.print(Text(path, style="bold"), soft_wrap=True)
 
     def segment(self, segment: Segment) -> None:
-        """Write one row and count the segment."""
+        """Write one row, after the name if it is the first, and count the segment."""
+        if not self._totals:
+            self._console.print(Text(self._path, style="bold"), soft_wrap=True)
         end = segment.end or 0
         self._totals[segment.label] = self._totals.get(segment.label, 0) + end - segment.start
         start_s, end_s = self._seconds(segment.start), self._seconds(end)
@@ -171,7 +172,7 @@ def _meter(answer: str, prob: float) -> Text:
     return Text.assemble(
         (f"  {answer} ", "dim"),
         ("━" * filled, colour_of(answer)),
-        ("━" * (_METER_CELLS - filled), "bright_black"),
+        ("─" * (_METER_CELLS - filled), "bright_black"),
         f" {prob:.2f}",
     )
 

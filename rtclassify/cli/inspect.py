@@ -18,11 +18,16 @@ def inspect(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The recording.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Default: the recording's name, .png, here."),
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="Default: the recording's name, .png, here."
+        ),
     ] = None,
-    start_s: Annotated[float, typer.Option("--start", min=0, help="Seconds to skip.")] = 0.0,
+    start_s: Annotated[
+        float, typer.Option("--start", metavar="SECONDS", min=0, help="Where to begin.")
+    ] = 0.0,
     duration_s: Annotated[
-        float, typer.Option("--duration", min=1, max=3600, help="Seconds to show.")
+        float,
+        typer.Option("--duration", metavar="SECONDS", min=1, max=3600, help="How much to show."),
     ] = 600.0,
     grid: Annotated[
         bool, typer.Option("--grid", help="Draw six labelled windows instead.")
@@ -31,11 +36,15 @@ def inspect(
         bool, typer.Option("--play", help="Play it as well, as the model hears it.")
     ] = False,
     model: Annotated[
-        str, typer.Option(help="Name of a bundle, or a path to one.")
+        str, typer.Option(metavar="NAME", help="A model, or the path of one.")
     ] = Settings().model,
     device: Annotated[Device, typer.Option(help="What the network runs on.")] = "auto",
 ) -> None:
-    """Draw the waveform, the spectrogram, what the model sees, and its labels over time."""
+    """Draw a recording and what the model makes of it.
+
+    One picture: the waveform, the spectrogram, the log-spectrogram that the model sees, and the
+    labels over time.
+    """
     picture = output or Path(f"{Path(file).stem}{'-grid' if grid else ''}.png")
     if picture.suffix.lower() not in PICTURES:
         raise UsageError(f"--output {picture} is no picture; let it end in {', '.join(PICTURES)}.")

@@ -15,7 +15,7 @@ from rtclassify.errors import BundleError
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """List the models: what they say, how good they are, and which are damaged."""
+    """List the models, the good and the damaged."""
     from rtclassify import bundle
 
     listed = [_entry(path) for path in bundle.known()]
