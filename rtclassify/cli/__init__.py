@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from rtclassify.cli import classify, inspect, models, run
+from rtclassify.cli import classify, inspect, models, run, watch
 from rtclassify.errors import RtclassifyError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(classify.classify)
 app.command()(inspect.inspect)
 app.command()(models.models)
 app.command()(run.run)
+app.command()(watch.watch)
 
 
 def main() -> None:
