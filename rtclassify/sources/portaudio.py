@@ -118,7 +118,7 @@ class Stream:
         return self._stream is None or self._closing
 
     def _open(self, request: Request, card: Card) -> Any:
-        sd = _sounddevice()
+        sd = library()
         index = next(i for i, known in _known().items() if known.full_name == card.full_name)
         inputs = _inputs_of(card, request)
         for rate in dict.fromkeys((RATE, card.rate)):
@@ -140,7 +140,7 @@ class Stream:
             self._note(frames, times, overflow=status.input_overflow)
         except Exception as error:
             self._error = error
-            raise _sounddevice().CallbackAbort from error
+            raise library().CallbackAbort from error
 
     def _note(self, frames: Samples, times: Any, *, overflow: bool) -> None:
         now, capture = self._clock.now(), self.capture
@@ -166,8 +166,12 @@ _streams: set[Stream] = set()
 _initialised = threading.Event()
 
 
-def _sounddevice() -> Any:
-    """Return the library; importing it initialises PortAudio."""
+def library() -> Any:
+    """Return sounddevice; importing it initialises PortAudio.
+
+    Raises:
+        DependencyError: If PortAudio is not installed.
+    """
     try:
         import sounddevice
     except OSError as error:
@@ -181,7 +185,7 @@ def _sounddevice() -> Any:
 
 def _initialise_again() -> None:
     """Make PortAudio see new cards; the open ones are recalled and opened anew by their sources."""
-    sd = _sounddevice()
+    sd = library()
     busy = SourceError("another sound card hangs, so new ones cannot be opened yet.")
     if any(stream.busy for stream in list(_streams)):
         raise busy
@@ -196,7 +200,7 @@ def _initialise_again() -> None:
 
 def _known() -> dict[int, Card]:
     """Return the cards that this process's PortAudio knows, by PortAudio's index."""
-    sd = _sounddevice()
+    sd = library()
     with _registry:
         hosts = sd.query_hostapis()
         devices = sd.query_devices()

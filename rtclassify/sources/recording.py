@@ -21,7 +21,7 @@ from rtclassify.errors import SourceError
 from rtclassify.sources.decoder import Decoder, Piece
 
 PIPE = "-"
-PLAIN = {"WAV", "WAVEX", "W64", "RF64", "AIFF", "AU", "CAF"}
+PLAIN = {b"RIFF", b"RF64", b"riff", b"FORM", b"caff", b".snd"}
 OPEN_ENDED = 0x7FFF0000
 """Writers that could not go back to fill in the length leave one about this big or bigger."""
 
@@ -57,12 +57,9 @@ def open_recording(name: str) -> Recording:
     """
     if name == PIPE:
         return Decoder(sys.stdin.buffer, name="standard input")
-    _check_file(Path(name))
-    with contextlib.suppress(soundfile.LibsndfileError):
-        plain = PlainRecording(name)
-        if plain.format in PLAIN:
-            return plain
-        plain.__exit__(None, None, None)
+    if _first_bytes(name) in PLAIN:
+        with contextlib.suppress(soundfile.LibsndfileError):
+            return PlainRecording(name)
     return Decoder(name, name=name)
 
 
@@ -76,12 +73,7 @@ class PlainRecording:
     def __init__(self, name: str) -> None:
         # By descriptor, so that what the file holds counts and not what it is called.
         descriptor = os.open(name, os.O_RDONLY)
-        try:
-            self._file = soundfile.SoundFile(descriptor, closefd=True)
-        except soundfile.LibsndfileError:
-            os.close(descriptor)
-            raise
-        self.format: str = self._file.format
+        self._file = soundfile.SoundFile(descriptor, closefd=True)
         self.rate: int = self._file.samplerate
         self.inputs: int = self._file.channels
         self.duration_s: float | None = self._promised() / self.rate
@@ -112,16 +104,20 @@ class PlainRecording:
         return int(self._file.frames) * int(cut[1]) // int(cut[2])
 
 
-def _check_file(path: Path) -> None:
+def _first_bytes(name: str) -> bytes:
+    """Return what tells the kind of file, whatever it is called."""
+    path = Path(name)
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder; name the recordings in it.")
     try:
-        if path.is_dir():
-            raise SourceError(f"{path} is a folder; name the recordings in it.")
         with path.open("rb") as file:
-            if not file.read(1):
-                raise SourceError(f"{path} is empty (0 bytes); record it again.")
+            first = file.read(4)
     except FileNotFoundError as error:
         raise SourceError(f"{path} does not exist; name a recording that does.") from error
     except PermissionError as error:
         raise SourceError(f"{path} may not be read by this user; change its mode.") from error
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+    if not first:
+        raise SourceError(f"{path} is empty (0 bytes); name a recording that is not.")
+    return first

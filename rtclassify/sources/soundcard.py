@@ -17,8 +17,8 @@ from rtclassify.errors import RtclassifyError, SourceError
 from rtclassify.sources import Request
 from rtclassify.sources.cards import find_card, list_cards
 from rtclassify.sources.live import Backoff, Feed
-from rtclassify.sources.portaudio import CLOSE_S, Stream, open_card
-from rtclassify.stream import Item
+from rtclassify.sources.portaudio import CLOSE_S, Stream, library, open_card
+from rtclassify.stream import Item, Samples
 
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 10.0
@@ -31,6 +31,20 @@ def default_input_exists() -> bool:
     except RtclassifyError:
         return False
     return True
+
+
+def play(samples: Samples, rate: int) -> None:
+    """Play mono audio on the default output; return when it is over.
+
+    Raises:
+        SourceError: If there is no output to play it on.
+        DependencyError: If PortAudio is not installed.
+    """
+    sounddevice = library()
+    try:
+        sounddevice.play(samples, rate, blocking=True)
+    except sounddevice.PortAudioError as error:
+        raise SourceError(f"nothing to play on: {error}; connect a loudspeaker.") from error
 
 
 class SoundcardSource:
