@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-pytest_plugins: list[str] = []
+pytest_plugins = ["rigs.pulse", "rigs.icecast"]
 
 ALLOWED_IN_CI = ("needs root",)
 """How the reasons begin for which a test on a rig may be skipped where everything is installed."""

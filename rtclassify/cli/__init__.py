@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from rtclassify.cli import classify, inspect, models, run, watch
+from rtclassify.cli import classify, devices, inspect, models, run, train, watch
 from rtclassify.errors import RtclassifyError
 
 app = typer.Typer(
@@ -24,8 +24,10 @@ app = typer.Typer(
 )
 
 app.command()(classify.classify)
+app.command()(devices.devices)
 app.command()(inspect.inspect)
 app.command()(models.models)
+app.command()(train.train)
 app.command()(run.run)
 app.command()(watch.watch)
 
