@@ -7,6 +7,7 @@ writes what it is about at once, so that memory does not grow with the recording
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -123,7 +124,7 @@ class WebVtt(Format):
     def segment(self, segment: Segment) -> None:
         """Write one cue."""
         start, end = self._seconds(segment.start), self._seconds(segment.end)
-        text = segment.label.replace("&", "&amp;").replace("<", "&lt;")
+        text = html.escape(segment.label, quote=False)
         self._line()
         self._line(f"{_cue_time(start)} --> {_cue_time(end)}\n{text}")
 

@@ -69,7 +69,7 @@ def inspect(
         ) from error
     print(picture)
     if play:
-        from rtclassify.sources.soundcard import play as play_aloud
+        from rtclassify.sources import soundcard
 
         print("playing; Ctrl-C stops", file=sys.stderr)
-        play_aloud(excerpt.audio, excerpt.rate)
+        soundcard.play(excerpt.audio, excerpt.rate)
