@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,14 @@ ALLOWED_IN_CI = ("needs root",)
 
 _skipped: Counter[str] = Counter()
 _missing_rigs: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model that loads and answers as a trained one does."""
+    from test_engine import untrained
+
+    return untrained(tmp_path_factory.mktemp("bundles") / "tiny")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -157,6 +157,7 @@ def _serve(
         opened = open_sources(channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True)
         sources = [stack.enter_context(source) for source in opened]
         if engine is None or (engine.name, engine.hop) != (info.model, info.hop):
+            log.info("loading %s", info.model)
             service.show(f"loading {info.model}")
             engine = _load_engine(settings)
         log.info("%s on %s", info.model, engine.runs_on)

@@ -1,0 +1,143 @@
+"""The unit under a real systemd: it starts, reloads, is killed, hangs, and stops."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+from systemd_rig import ROOT, SETTINGS, Machine, booted
+
+pytestmark = pytest.mark.rig
+
+WARNING, INFO, ERROR = "4", "6", "3"
+DYNAMIC_USERS = range(61_184, 65_520)
+LABELS = ("speech", "music", "speech+music", "other")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Iterator[Machine]:
+    with booted(tmp_path_factory.mktemp("machine"), tiny_bundle) as machine:
+        machine.run("systemctl", "start", "rtclassify")
+        yield machine
+
+
+def status_of(machine: Machine) -> dict[str, str]:
+    """Read /proc/PID/status of the daemon."""
+    text = machine.run("cat", f"/proc/{machine.known('MainPID')}/status")
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def await_label(machine: Machine) -> str:
+    """Return the status line when its first channel has a label; an untrained one, so any."""
+
+    def labelled() -> str:
+        status = machine.known("StatusText")
+        return status if status.partition(", ")[0].partition(": ")[2] in LABELS else ""
+
+    return str(machine.await_(labelled, "a label in the status line"))
+
+
+def await_new_start(machine: Machine, restarts: int) -> None:
+    machine.await_(lambda: int(machine.known("NRestarts")) > restarts, "a restart")
+    machine.await_(lambda: machine.known("ActiveState") == "active", "readiness after a restart")
+
+
+def test_the_unit_is_tight():
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing: apt install systemd")
+    unit = ROOT / "systemd/rtclassify.service"
+    subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
+def test_systemd_finds_no_fault_with_the_unit(machine):
+    assert machine.run("sh", "-c", "systemd-analyze verify rtclassify.service 2>&1") == ""
+
+
+def test_the_unit_is_ready_when_labels_can_come_and_not_before(machine):
+    messages = [entry["MESSAGE"] for entry in machine.journal()]
+    ready = next(i for i, text in enumerate(messages) if text.startswith("Started rtclassify"))
+    assert any(text.startswith("labels go to ipc://") for text in messages[:ready])
+
+
+def test_the_status_line_says_what_is_heard(machine):
+    assert "relay: no-capture" in await_label(machine)
+
+
+def test_subscribers_reach_the_socket_in_the_runtime_directory(machine):
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.connect(f"ipc:///proc/{machine.leader}/root/run/rtclassify/labels")
+        socket.subscribe("label/main/")
+        assert socket.poll(20_000), "no label came"
+        topic, body = socket.recv_multipart()
+    assert topic == b"label/main/"
+    assert json.loads(body)["channel"] == "main"
+
+
+def test_the_daemon_is_nobody_in_particular_in_the_audio_group(machine):
+    status = status_of(machine)
+    audio = machine.run("getent", "group", "audio").split(":")[2]
+    assert int(status["Uid"].split()[0]) in DYNAMIC_USERS
+    assert audio in status["Groups"].split()
+    assert int(status["CapEff"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+
+
+def test_the_journal_tells_levels_apart(machine):
+    (lost,) = machine.await_(lambda: machine.said("relay: no capture"), "news of the lost channel")
+    assert lost["PRIORITY"] == WARNING
+    assert machine.said("main: programme since")[0]["PRIORITY"] == INFO
+
+
+def test_a_reload_with_broken_settings_changes_nothing(machine):
+    process = machine.known("MainPID")
+    machine.settings(SETTINGS.replace("publish", "publsih"))
+    machine.run("systemctl", "reload", "rtclassify")
+
+    (refusal,) = machine.await_(lambda: machine.said("not reloaded"), "a refusal")
+    assert refusal["PRIORITY"] == ERROR
+    assert "did you mean publish?" in refusal["MESSAGE"]
+    assert machine.known("MainPID") == process
+    assert machine.known("ActiveState") == "active"
+
+
+def test_a_reload_serves_the_new_settings_in_the_same_process(machine):
+    process = machine.known("MainPID")
+    machine.settings(SETTINGS.replace('"main"', '"renamed"'))
+    machine.run("systemctl", "reload", "rtclassify")
+
+    machine.await_(lambda: machine.said("renamed: programme since"), "the renamed channel")
+    assert machine.said("main: closed after")
+    assert machine.known("MainPID") == process
+    assert machine.known("NRestarts") == "0"
+
+
+def test_a_daemon_that_is_killed_comes_back(machine):
+    restarts = int(machine.known("NRestarts"))
+    machine.run("kill", "-KILL", machine.known("MainPID"))
+    await_new_start(machine, restarts)
+
+
+def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_comes_back(machine):
+    restarts = int(machine.known("NRestarts"))
+    machine.run("kill", "-STOP", machine.known("MainPID"))
+    await_new_start(machine, restarts)
+    assert machine.said("Watchdog timeout")
+
+
+def test_a_stop_closes_what_is_open_and_is_a_success(machine):
+    before = len(machine.said("closed after"))
+    await_label(machine)
+    machine.run("systemctl", "stop", "rtclassify")
+
+    assert len(machine.said("closed after")) == before + 1
+    assert machine.known("Result") == "success"
+    assert machine.known("ExecMainStatus") == "0"
