@@ -11,7 +11,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -76,45 +76,61 @@ def find(data: Path) -> list[Clip]:
     clips = list(_from_folder(data) if data.is_dir() else _from_table(data))
     if not clips:
         raise DataError(f"{data} holds no recordings; put them into folders named {CLASS_NAMES}.")
-    kinds = {clip.kind for clip in clips}
-    if len(kinds) == 1:
-        raise DataError(
-            f"{data} holds {kinds.pop()} alone, which teaches no difference; "
-            f"add recordings of another of {CLASS_NAMES}."
-        )
+    refuse_one_sided(clips, str(data))
     return clips
 
 
-def split(clips: Sequence[Clip], *, seed: int, by_source: bool) -> list[Clip]:
-    """Hold out a fifth of each kind for validation, where the data does not say itself.
+def refuse_one_sided(clips: Iterable[Clip], place: str) -> None:
+    """Check that there is something to tell apart.
+
+    Raises:
+        DataError: If speech or music is heard in none of the clips.
+    """
+    heard = {label for clip in clips for label in clip.labels}
+    for label in LABELS:
+        if label not in heard:
+            raise DataError(
+                f"{place} holds no {label}, and a model learns what it is from what it is not; "
+                f"add recordings of {label}."
+            )
+
+
+def split(clips: Sequence[Clip], *, seed: int, by_source: bool) -> list[Split]:
+    """Say of each clip whether it trains or validates: a fifth of each kind is held out.
 
     Args:
-        clips: With a split already, or without.
+        clips: Those that say it themselves are taken at their word.
         seed: The same seed holds out the same clips.
         by_source: Keep a source's clips on one side; otherwise a file's.
 
     Raises:
         DataError: If a kind has nothing to hold out.
     """
-    decided = [clip for clip in clips if clip.split]
-    groups: dict[str, dict[str, list[Clip]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
         if not clip.split:
-            groups[clip.kind][clip.source if by_source else str(clip.path)].append(clip)
-    for kind, parts in sorted(groups.items()):
-        if len(parts) < 2:  # noqa: PLR2004 - one to train on, one to hold out
+            groups[clip.kind].add(_group(clip, by_source=by_source))
+    held_out: set[tuple[str, str]] = set()
+    for kind, names in sorted(groups.items()):
+        if len(names) < 2:  # noqa: PLR2004 - one to train on, one to hold out
             unit = "source" if by_source else "file"
             raise DataError(
                 f"{kind} has one {unit} alone, and at least two are needed so that one can be "
                 "held out; add recordings, or say train and val in a TSV's split column."
             )
-        order = sorted(parts)
+        order = sorted(names)
         random.Random(f"{seed} {kind}").shuffle(order)  # noqa: S311 - not cryptography
-        held_out = order[: max(1, round(VALIDATION_SHARE * len(order)))]
-        for name, members in parts.items():
-            side: Split = "val" if name in held_out else "train"
-            decided += [replace(clip, split=side) for clip in members]
-    return decided
+        count = max(1, round(VALIDATION_SHARE * len(order)))
+        held_out |= {(kind, name) for name in order[:count]}
+    return [
+        clip.split
+        or ("val" if (clip.kind, _group(clip, by_source=by_source)) in held_out else "train")
+        for clip in clips
+    ]
+
+
+def _group(clip: Clip, *, by_source: bool) -> str:
+    return clip.source if by_source else str(clip.path)
 
 
 def _from_folder(data: Path) -> Iterable[Clip]:

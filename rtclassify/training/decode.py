@@ -1,37 +1,39 @@
 """Recordings of any format and rate become mono samples, once.
 
-Short WAVs, and what has no header or is unknown to everybody else, go through pydub; it holds
-whole files in memory and starts a process for all that is not WAV. The rest goes through the
-file source that classification uses. The result is kept in a cache: one file of 16-bit samples
+Short WAVs go through pydub, which reads them in this process; for all else it would start one of
+its own, and it holds whole files in memory. The rest, and WAVs of kinds that pydub does not know,
+are read as `rtclassify classify` reads them. The result is kept in a cache: one file of 16-bit samples
 that grows at its end, and a table of what lies where.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 from pydub import AudioSegment
 from pydub.exceptions import CouldntDecodeError
 
 from rtclassify.errors import DataError, SourceError
-from rtclassify.stream import Samples
+from rtclassify.sources import Tap
+from rtclassify.sources.convert import Converter
+from rtclassify.sources.recording import open_recording
+from rtclassify.stream import AudioBlock, Samples
 
 Stored = NDArray[np.int16]
 
 FULL_SCALE = 32_767
 SHORT_BYTES = 60 * 2 * 2 * 48_000
 """A minute of 16-bit stereo at 48 kHz: WAVs below this are short."""
-HEADERLESS = {".g722": "g722", ".gsm": "gsm"}
 WORKERS = 2
+TAP = Tap("training", ())
 AT_ONCE = 64
 
 
@@ -41,33 +43,42 @@ def decode(path: Path, rate: int) -> Stored:
     Raises:
         SourceError: If it is not audio that any decoder knows.
     """
-    short = path.suffix.lower() == ".wav" and path.stat().st_size < SHORT_BYTES
-    if short or path.suffix.lower() in HEADERLESS:
-        try:
-            audio = _by_pydub(path, rate)
-        except (CouldntDecodeError, IndexError) as error:
-            if not short:
-                raise SourceError(f"{path} cannot be decoded.") from error
-            audio = _by_source(path, rate)
-    else:
-        audio = _by_source(path, rate)
+    if path.suffix.lower() == ".wav" and path.stat().st_size < SHORT_BYTES:
+        with contextlib.suppress(CouldntDecodeError, IndexError):
+            return stored(_by_pydub(path, rate))
+    return stored(_by_source(path, rate))
+
+
+def stored(audio: Samples) -> Stored:
+    """Round to 16 bits."""
     return np.round(np.clip(audio, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
 
 
+def resampled(pieces: Iterable[Samples], own_rate: int, rate: int) -> Samples:
+    """Mix pieces of shape (n, inputs) down to mono at `rate`, as live audio is."""
+    converter, items, at = None, [], 0
+    for frames in pieces:
+        converter = converter or Converter(
+            [TAP], source="a recording", inputs=frames.shape[1], rate_in=own_rate, rate=rate
+        )
+        items += converter.push(at, frames, None)
+        at += len(frames)
+    if converter:
+        items += converter.finish()
+    blocks = [item.samples for item in items if isinstance(item, AudioBlock)]
+    return np.concatenate([np.empty(0, np.float32), *blocks])
+
+
 def _by_pydub(path: Path, rate: int) -> Samples:
-    segment = AudioSegment.from_file(path, format=HEADERLESS.get(path.suffix.lower(), "wav"))
+    segment = AudioSegment.from_file(path, format="wav")
     samples = np.array(segment.get_array_of_samples()).reshape(-1, segment.channels)
     full_scale = 2.0 ** (8 * segment.sample_width - 1)
-    mono = (samples.mean(axis=1) / full_scale).astype(np.float32)
-    return soxr.resample(mono, segment.frame_rate, rate)
+    return resampled([(samples / full_scale).astype(np.float32)], segment.frame_rate, rate)
 
 
 def _by_source(path: Path, rate: int) -> Samples:
-    try:
-        samples, own = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise SourceError(f"{path} cannot be decoded.") from error
-    return soxr.resample(samples.mean(axis=1), own, rate)
+    with open_recording(str(path)) as recording:
+        return resampled((piece.frames for piece in recording), recording.rate, rate)
 
 
 class Cache:

@@ -1,0 +1,244 @@
+"""The training loop: batches in, best weights kept, stopped by patience, a target, time or Ctrl-C."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from rtclassify.frontends import Frontend
+from rtclassify.stream import Samples
+from rtclassify.training.decode import FULL_SCALE
+
+Batch = tuple[Samples, Samples]
+Audio = NDArray[np.int16] | Samples
+
+QUEUED = 8
+SCORE_AT_ONCE = 64
+LAST_RATE = 0.01
+"""With cosine decay, the share of the learning rate that is left at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained.
+
+    Args:
+        learning_rate: Of Adam, at the start.
+        cosine: Whether it falls along a cosine until the end, or stays.
+        batch: Windows in a step.
+        epochs: At most this many.
+        patience: Stop after this many epochs without a better validation loss; None never.
+        target: Stop when this share of validation windows is right; None never.
+        log_every: Epochs from one log line to the next.
+        keep_best: Whether the best epoch's weights are kept rather than the last one's.
+    """
+
+    learning_rate: float
+    cosine: bool
+    batch: int
+    epochs: int
+    patience: int | None
+    target: float | None
+    log_every: int
+    keep_best: bool
+
+
+PRODUCT = Recipe(
+    learning_rate=1.5e-3, cosine=True, batch=32, epochs=40, patience=10, target=None,
+    log_every=1, keep_best=True,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """How an epoch ended: mean losses, the share of validation windows right, and its seconds."""
+
+    loss: float
+    val_loss: float
+    val_right: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class History:
+    """What happened; `best` is the index of the epoch whose weights the model has."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best: int = 0
+    stopped: str = "all epochs done"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Windows held out: audio (n, window), 16-bit or float, and targets (n, labels)."""
+
+    audio: Audio
+    targets: Samples
+
+
+def fit(
+    model: keras.Model,
+    frontend: Frontend,
+    recipe: Recipe,
+    *,
+    epoch_batches: Callable[[], Iterable[Batch]],
+    steps: int,
+    held: Held,
+    limit_s: float,
+    on_step: Callable[[int, float], None],
+    on_epoch: Callable[[int, Epoch], None],
+) -> History:
+    """Train `model` in place.
+
+    Args:
+        model: Takes frames, returns probabilities.
+        frontend: Turns audio into frames, in the same graph.
+        recipe: How.
+        epoch_batches: Starts an epoch; yields `steps` batches of audio and targets.
+        steps: Batches in an epoch.
+        held: What is validated after each epoch.
+        limit_s: Stop after so many seconds.
+        on_step: Told the number of the step and its loss.
+        on_epoch: Told the number of the epoch, from 1, and how it ended.
+
+    Raises:
+        KeyboardInterrupt: If it comes before an epoch has ended; later it ends training.
+    """
+    optimizer = keras.optimizers.Adam(recipe.learning_rate)
+    step = _compiled_step(model, frontend, optimizer)
+    history = History()
+    weights: list[Any] = []
+    begun = time.monotonic()
+    done = 0
+    try:
+        for number in range(1, recipe.epochs + 1):
+            started, losses = time.monotonic(), []
+            for audio, target in epoch_batches():
+                spent = time.monotonic() - begun
+                progress = max(done / (steps * recipe.epochs), min(1.0, spent / limit_s))
+                if recipe.cosine:
+                    optimizer.learning_rate = recipe.learning_rate * _cosine(progress)
+                losses.append(float(step(audio, target)))
+                done += 1
+                on_step(done, losses[-1])
+                if spent > limit_s:
+                    break
+            loss, right = _validate(model, frontend, held)
+            epoch = Epoch(float(np.mean(losses)), loss, right, time.monotonic() - started)
+            history.epochs.append(epoch)
+            best = min(range(number), key=lambda at: history.epochs[at].val_loss)
+            if not recipe.keep_best or best == number - 1:
+                history.best, weights = number - 1, model.get_weights()
+            on_epoch(number, epoch)
+            if reason := _enough(recipe, history, best, time.monotonic() - begun > limit_s):
+                history.stopped = reason
+                break
+    except KeyboardInterrupt:
+        if not weights:
+            raise
+        history.stopped = "Ctrl-C"
+    model.set_weights(weights)
+    return history
+
+
+def scores(model: keras.Model, frontend: Frontend, audio: Audio) -> Samples:
+    """Score windows (n, window) in batches; 16-bit samples are scaled to [-1, 1]."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, frontend.window), tf.float32)])
+    def score(windows: tf.Tensor) -> tf.Tensor:
+        return model(frontend.frames(windows), training=False)
+
+    rows = [
+        score(_as_float(audio[at : at + SCORE_AT_ONCE])).numpy()
+        for at in range(0, len(audio), SCORE_AT_ONCE)
+    ]
+    return np.concatenate(rows)
+
+
+def right(probabilities: Samples, targets: Samples) -> NDArray[np.bool_]:
+    """Say of each window whether every answer is right at the threshold of one half."""
+    return np.all((probabilities >= 0.5) == (targets >= 0.5), axis=1)
+
+
+def crossentropy(probabilities: Samples, targets: Samples) -> float:
+    """Return the mean binary cross-entropy."""
+    p = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    return float(-np.mean(targets * np.log(p) + (1 - targets) * np.log(1 - p)))
+
+
+def ahead(batches: Iterator[Batch], stop: Event) -> Iterator[Batch]:
+    """Make batches in a thread of their own, a few ahead, until `stop` is set."""
+    queue: Queue[Batch] = Queue(QUEUED)
+
+    def work() -> None:
+        for batch in batches:
+            while not stop.is_set():
+                try:
+                    queue.put(batch, timeout=0.2)
+                    break
+                except Full:
+                    continue
+            if stop.is_set():
+                return
+
+    Thread(target=work, name="windows", daemon=True).start()
+    while True:
+        yield queue.get()
+
+
+def _compiled_step(
+    model: keras.Model, frontend: Frontend, optimizer: keras.optimizers.Optimizer
+) -> Callable[[Samples, Samples], tf.Tensor]:
+    optimizer.build(model.trainable_variables)
+    shapes = [
+        tf.TensorSpec((None, frontend.window), tf.float32),
+        tf.TensorSpec((None, model.output_shape[1]), tf.float32),
+    ]
+
+    @tf.function(input_signature=shapes)
+    def step(audio: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        frames = frontend.frames(audio)
+        with tf.GradientTape() as tape:
+            answers = model(frames, training=True)
+            loss = tf.reduce_mean(keras.losses.binary_crossentropy(target, answers))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return step
+
+
+def _validate(model: keras.Model, frontend: Frontend, held: Held) -> tuple[float, float]:
+    answers = scores(model, frontend, held.audio)
+    return crossentropy(answers, held.targets), float(np.mean(right(answers, held.targets)))
+
+
+def _enough(recipe: Recipe, history: History, best: int, late: bool) -> str:
+    """Say why training should stop, or nothing."""
+    if late:
+        return "time limit"
+    if recipe.target is not None and history.epochs[-1].val_right >= recipe.target:
+        return f"{recipe.target:.0%} of validation windows right"
+    if recipe.patience is not None and len(history.epochs) - 1 - best >= recipe.patience:
+        return f"no better validation loss for {recipe.patience} epochs"
+    return ""
+
+
+def _cosine(progress: float) -> float:
+    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+
+
+def _as_float(audio: Audio) -> Samples:
+    if audio.dtype == np.int16:
+        return audio.astype(np.float32) / FULL_SCALE
+    return np.asarray(audio, np.float32)

@@ -1,0 +1,216 @@
+"""Windows to learn from: layers of recordings with spans, mixed, with what a window should score.
+
+The target of an answer is the share of the window's time that is not silent in which the answer
+is present. A window of one thing is 0 or 1, and where one thing turns into another the target
+crosses one half in the middle, so that boundaries are dated right. A pause inside speech belongs
+to the speech.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rtclassify.stream import Samples
+from rtclassify.training import augment, synthetic
+from rtclassify.training.dataset import LABELS
+from rtclassify.training.library import Library
+
+TICK_S = 0.1
+SILENT_DB = -45.0
+"""A tick this far below the window's loudest is silent."""
+LEVEL = 0.1
+BABBLE_VOICES = (6, 10)
+BABBLE_ODDS, RECORDED_ODDS = 0.2, 0.55
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One sound in a window.
+
+    Args:
+        audio: The window's length of it.
+        labels: What it is.
+        start: Where it is heard, as a share of the window.
+        end: Where that ends.
+        fade_in: How long it takes to come, as a share of the window.
+        fade_out: How long it takes to go.
+    """
+
+    audio: Samples
+    labels: frozenset[str]
+    start: float = 0.0
+    end: float = 1.0
+    fade_in: float = 0.0
+    fade_out: float = 0.0
+
+    def heard(self) -> Samples:
+        """Return the audio, silent outside its span."""
+        if (self.start, self.end) == (0.0, 1.0):
+            return self.audio
+        place = np.linspace(0.0, 1.0, len(self.audio), dtype=np.float32)
+        least = 1 / len(self.audio)
+        rise = (place - self.start) / max(self.fade_in, least)
+        fall = (self.end - place) / max(self.fade_out, least)
+        return self.audio * np.clip(np.minimum(rise, fall), 0.0, 1.0)
+
+
+Scene = list[Layer]
+
+
+class Mixer:
+    """Makes windows of a library; one generator owns each.
+
+    Args:
+        library: At least speech and music.
+        window: Samples in a window.
+        rng: Everything random comes from it.
+    """
+
+    def __init__(self, library: Library, window: int, rng: np.random.Generator) -> None:
+        self._library = library
+        self._window = window
+        self._rng = rng
+        self._scenes: list[Callable[[], Scene]] = [
+            self.speech, self.music, self.other, self.speech_over_music, self.speech_in_noise,
+            self.music_in_noise, self.layered_music, self.change, self.talk_over, self.both,
+        ]
+        odds = np.array([0.19, 0.19, 0.19, 0.12, 0.06, 0.03, 0.04, 0.12, 0.06, 0.0])
+        if "both" in library.voices:
+            odds[-1] = 0.1
+        self._odds = odds / odds.sum()
+
+    def window(self) -> tuple[Samples, Samples]:
+        """Return a distorted window, shape (window,), and its target, shape (labels,)."""
+        layers = self._scenes[self._rng.choice(len(self._odds), p=self._odds)]()
+        audio, target = mix(layers, self._library.rate)
+        return augment.distort(audio, self._library.rate, self._rng), target
+
+    def speech(self) -> Scene:
+        """One voice."""
+        return [self._stretch("speech")]
+
+    def music(self) -> Scene:
+        """One piece."""
+        return [self._stretch("music")]
+
+    def both(self) -> Scene:
+        """A recording in which both are heard."""
+        return [self._stretch("both")]
+
+    def other(self) -> Scene:
+        """Noise: recorded, made, a crowd's babble, or two of these."""
+        first = self._noise()
+        if self._rng.random() < 0.25:
+            return [first, quieter(self._noise(), self._rng.uniform(0.0, 15.0))]
+        return [first]
+
+    def speech_in_noise(self) -> Scene:
+        """A voice above noise."""
+        return [self._stretch("speech"), quieter(self._noise(), self._rng.uniform(3.0, 30.0))]
+
+    def music_in_noise(self) -> Scene:
+        """A piece above noise."""
+        return [self._stretch("music"), quieter(self._noise(), self._rng.uniform(6.0, 30.0))]
+
+    def layered_music(self) -> Scene:
+        """Two pieces at once, as a song is a voice and a band."""
+        return [
+            self._stretch("music"),
+            quieter(self._stretch("music"), self._rng.uniform(-6.0, 12.0)),
+        ]
+
+    def speech_over_music(self) -> Scene:
+        """A presenter over a record, from 5 dB below it to 20 above, often ducking it."""
+        return self.voice_over(above_db=self._rng.uniform(-5.0, 20.0))
+
+    def voice_over(self, *, above_db: float) -> Scene:
+        """A voice that is `above_db` louder than the music under it."""
+        voice, record = self._stretch("speech"), self._stretch("music")
+        if self._rng.random() < 0.4:
+            depth = self._rng.uniform(0.2, 0.8)
+            record = replace(record, audio=_ducked(record.audio, voice.audio, depth))
+        return [voice, quieter(record, above_db)]
+
+    def talk_over(self) -> Scene:
+        """A presenter who begins or ends within a window of music."""
+        voice, record = self.speech_over_music()
+        at, fade = self._rng.uniform(0.1, 0.9), self._rng.uniform(0.0, 0.05)
+        span = {"start": at} if self._rng.random() < 0.5 else {"end": at}
+        return [replace(voice, **span, fade_in=fade, fade_out=fade), record]
+
+    def change(self) -> Scene:
+        """One scene gives way to another: a cut, a crossfade or a moment of nothing."""
+        at = self._rng.uniform(0.05, 0.95)
+        overlap = self._rng.choice([0.0, self._rng.uniform(0, 0.3), -self._rng.uniform(0, 0.15)])
+        fade = max(overlap, self._rng.choice([0.0, 0.02, 0.1]))
+        drop_db = self._rng.uniform(-8.0, 8.0)
+        before = [replace(a, end=at + overlap / 2, fade_out=fade) for a in self._plain()]
+        after = [
+            replace(quieter(b, drop_db), start=at - overlap / 2, fade_in=fade)
+            for b in self._plain()
+        ]
+        return [*before, *after]
+
+    def _plain(self) -> Scene:
+        return self._scenes[self._rng.choice(4, p=(0.32, 0.34, 0.2, 0.14))]()
+
+    def _stretch(self, kind: str) -> Layer:
+        voice = self._library.draw(kind, self._rng)
+        audio = self._library.stretch(voice, self._window, self._rng)
+        labels = frozenset(LABELS) if kind == "both" else frozenset({kind} & set(LABELS))
+        return Layer(levelled(audio), labels)
+
+    def made_noise(self) -> Scene:
+        """Noise that was never recorded: synthetic, or a crowd mixed of many voices."""
+        if self._rng.random() < BABBLE_ODDS:
+            voices = [self._stretch("speech") for _ in range(self._rng.integers(*BABBLE_VOICES))]
+            audio = sum((voice.audio for voice in voices), np.float32(0))
+        else:
+            audio = synthetic.make(self._window, self._library.rate, self._rng)
+        return [Layer(levelled(audio), frozenset())]
+
+    def _noise(self) -> Layer:
+        if "other" in self._library.voices and self._rng.random() < RECORDED_ODDS:
+            return self._stretch("other")
+        return self.made_noise()[0]
+
+
+def mix(layers: Scene, rate: int) -> tuple[Samples, Samples]:
+    """Add up layers; return the audio and the share of its time that each label is present."""
+    audio = sum((layer.heard() for layer in layers), np.zeros((), np.float32))
+    tick = int(TICK_S * rate)
+    count = len(audio) // tick
+    energy = np.square(audio[: count * tick]).reshape(count, tick).mean(axis=1)
+    heard = energy > energy.max() * 10 ** (SILENT_DB / 10)
+    middle = (np.arange(count) + 0.5) / count
+    shares = []
+    for label in LABELS:
+        present = np.zeros(count, bool)
+        for layer in layers:
+            if label in layer.labels:
+                present |= (layer.start <= middle) & (middle < layer.end)
+        shares.append((present & heard).sum() / max(1, heard.sum()))
+    return audio, np.array(shares, np.float32)
+
+
+def levelled(audio: Samples) -> Samples:
+    """Bring the RMS of the louder half of the ticks to `LEVEL`, so that pauses do not count."""
+    parts = np.square(audio[: len(audio) // 50 * 50]).reshape(50, -1).mean(axis=1)
+    loud = np.sqrt(np.sort(parts)[25:].mean())
+    return audio * np.float32(LEVEL / (loud + 1e-6))
+
+
+def quieter(layer: Layer, decibels: float) -> Layer:
+    """Return the layer that much quieter."""
+    return replace(layer, audio=layer.audio * np.float32(10 ** (-decibels / 20)))
+
+
+def _ducked(record: Samples, voice: Samples, depth: float) -> Samples:
+    """Turn the record down while the voice is heard, as a desk does, within half a second."""
+    parts = np.abs(voice[: len(voice) // 50 * 50]).reshape(50, -1).max(axis=1)
+    held = np.convolve(parts > 0.3 * parts.max(), np.ones(5), mode="same") > 0  # noqa: PLR2004
+    level = np.interp(np.linspace(0, 49, len(record)), np.arange(50), 1.0 - depth * held)
+    return record * level.astype(np.float32)

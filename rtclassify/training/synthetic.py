@@ -1,0 +1,116 @@
+"""Noise that is made, not recorded: it is neither speech nor music.
+
+Each maker returns `samples` at roughly unit RMS; the caller sets the level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from rtclassify.stream import Samples
+
+Maker = Callable[[int, int, np.random.Generator], Samples]
+
+
+WHITE_SAMPLES = 1 << 21
+GRID = 200
+
+
+def white(samples: int, rng: np.random.Generator) -> Samples:
+    """White noise of unit RMS: a random place in a table, as drawing it anew would cost most."""
+    at = int(rng.integers(WHITE_SAMPLES - samples))
+    return _white_table()[at : at + samples]
+
+
+@cache
+def _white_table() -> Samples:
+    return np.random.default_rng(0).standard_normal(WHITE_SAMPLES, np.float32)
+
+
+@cache
+def bins(samples: int, rate: int) -> tuple[Samples, Samples]:
+    """Return the frequencies of ``rfft``'s bins, and a coarse grid of frequencies for curves."""
+    return np.fft.rfftfreq(samples, 1 / rate), np.geomspace(10.0, rate / 2, GRID)
+
+
+def shaped(audio: Samples, rate: int, curve: Callable[[Samples], Samples]) -> Samples:
+    """Filter by a magnitude curve over frequency in Hz, without delay."""
+    hz, grid = bins(len(audio), rate)
+    response = np.interp(hz, grid, curve(grid)).astype(np.float32)
+    return np.fft.irfft(np.fft.rfft(audio) * response, len(audio)).astype(np.float32)
+
+
+def coloured(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Noise whose spectrum falls or rises, with a band that stands out now and then."""
+    slope = rng.uniform(-0.3, 2.0) / 2
+    centre = np.exp(rng.uniform(np.log(80), np.log(rate / 2.5)))
+    width, flat = rng.uniform(0.1, 1.5), rng.choice([0.02, 1.0])
+
+    def curve(hz: Samples) -> Samples:
+        peak = np.exp(-0.5 * (np.log(hz / centre) / width) ** 2)
+        return (hz + 20.0) ** -slope * (flat + peak)
+
+    return shaped(white(samples, rng), rate, curve)
+
+
+def gusts(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Coloured noise whose level wanders: wind, surf, passing cars, static."""
+    points = rng.integers(3, 40)
+    level_db = np.interp(
+        np.linspace(0, points - 1, samples), np.arange(points), rng.uniform(-25, 0, points)
+    )
+    return coloured(samples, rate, rng) * (10 ** (level_db / 20)).astype(np.float32)
+
+
+def hum(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Mains or a motor: harmonics of a low note that hardly moves, in noise."""
+    time = np.arange(samples, dtype=np.float32) / rate
+    base = rng.choice([50.0, 60.0, rng.uniform(25.0, 180.0)])
+    wobble = rng.uniform(0, 0.02) * np.sin(2 * np.pi * rng.uniform(0.1, 3.0) * time)
+    phase = 2 * np.pi * base * (time + wobble / 10)
+    audio = np.zeros(samples, np.float32)
+    for harmonic in range(1, int(rng.integers(2, 12))):
+        audio += rng.uniform(0, 1) / harmonic * np.sin(harmonic * phase + rng.uniform(0, 6))
+    return audio + rng.uniform(0.02, 0.6) * _unit(coloured(samples, rate, rng))
+
+
+def beeps(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Test tones, dial tones, sirens and sweeps."""
+    time = np.arange(samples, dtype=np.float32) / rate
+    low, high = np.exp(rng.uniform(np.log(150), np.log(rate / 3), 2))
+    move = rng.choice([0.0, 0.5, 1.0])
+    turn = (1 + np.sin(2 * np.pi * rng.uniform(0.1, 4.0) * time)) / 2
+    audio = np.sin(2 * np.pi * np.cumsum(low + move * (high - low) * turn) / rate)
+    if rng.random() < 0.5:  # noqa: PLR2004
+        audio *= np.sin(2 * np.pi * rng.uniform(0.3, 4.0) * time) > rng.uniform(-0.6, 0.6)
+    return (audio + 0.01 * white(samples, rng)).astype(np.float32)
+
+
+def impulses(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Clicks from a few to thousands a second: steps, crackle, rain, applause."""
+    per_s = np.exp(rng.uniform(np.log(1.0), np.log(3000.0)))
+    audio = np.zeros(samples, np.float32)
+    at = rng.integers(0, samples, max(1, int(per_s * samples / rate)))
+    audio[at] = rng.standard_normal(len(at)) * rng.uniform(0.2, 1.0, len(at)) ** 2
+    decay = int(rate * np.exp(rng.uniform(np.log(0.001), np.log(0.06))))
+    ring = rng.standard_normal(4 * decay) * np.exp(-np.arange(4 * decay) / decay)
+    size = samples + len(ring)
+    rung = np.fft.irfft(np.fft.rfft(audio, size) * np.fft.rfft(ring.astype(np.float32), size), size)
+    return rung[:samples].astype(np.float32) + 0.003 * white(samples, rng)
+
+
+MAKERS: tuple[Maker, ...] = (coloured, gusts, hum, beeps, impulses)
+ODDS = (0.25, 0.25, 0.15, 0.1, 0.25)
+
+
+def make(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Make noise of a kind drawn at random."""
+    maker = MAKERS[rng.choice(len(MAKERS), p=ODDS)]
+    return _unit(maker(samples, rate, rng))
+
+
+def _unit(audio: Samples) -> Samples:
+    return audio / (np.sqrt(np.mean(np.square(audio))) + 1e-9).astype(np.float32)
