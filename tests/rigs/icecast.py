@@ -113,7 +113,7 @@ class Radio:
 
 
 @pytest.fixture
-def radio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Radio]:
+def radio() -> Iterator[Radio]:
     """A running Icecast."""
     for program in ("icecast2", "ffmpeg"):
         if shutil.which(program) is None:

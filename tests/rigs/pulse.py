@@ -37,9 +37,16 @@ def missing() -> str | None:
             return f"{program} is not installed"
     if ctypes.util.find_library("portaudio") is None:
         return "libportaudio2 is not installed"
-    if not list(Path("/usr/lib").rglob("libasound_module_pcm_pulse.so")):
+    if not list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")):
         return "libasound2-plugins is not installed"
     return None
+
+
+def add_card(config: Path, name: str, server: Path, sink: str) -> None:
+    """Make what is played to a sink of the server in a folder a card called `name`."""
+    with config.open("a") as file:
+        where = f'server "unix:{server / "native"}" device "{sink}.monitor"'
+        file.write(f"pcm.{name} {{ type pulse {where} }}\n")
 
 
 class SoundServer:
@@ -141,14 +148,15 @@ def sound_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip(f"no virtual sound card: {reason}")
     folder = tmp_path / "sound"
     folder.mkdir()
-    cards = {"rtc_air": ("a", "air"), "rtc_quad": ("a", "quad"), "rtc_second": ("b", "second")}
-    # Without the include PortAudio aborts the process.
-    lines = ["</usr/share/alsa/alsa.conf>"]
-    for name, (server, sink) in cards.items():
-        where = f'server "unix:{folder / server / "native"}" device "{sink}.monitor"'
-        lines.append(f"pcm.{name} {{ type pulse {where} }}")
     config = folder / "asound.conf"
-    config.write_text("\n".join(lines) + "\n")
+    # Without the include PortAudio aborts the process.
+    config.write_text("</usr/share/alsa/alsa.conf>\n")
+    for card, server, sink in (
+        ("air", "a", "air"),
+        ("quad", "a", "quad"),
+        ("second", "b", "second"),
+    ):
+        add_card(config, f"rtc_{card}", folder / server, sink)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
     return folder
 
