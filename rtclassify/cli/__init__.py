@@ -39,5 +39,8 @@ def main() -> None:
     try:
         app()
     except RtclassifyError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            # Whoever read our output has seen enough, as ``head`` does.
+            raise SystemExit(error.exit_code) from None
         print(f"rtclassify: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
