@@ -69,7 +69,7 @@ class Board:
     def __init__(self, address: str, channels: Collection[str] = ()) -> None:
         self.address = address
         self.heard: datetime | None = None
-        self._channels = channels
+        self.channels = channels
         self._begin("")
 
     def _begin(self, epoch: str) -> None:
@@ -80,6 +80,7 @@ class Board:
         self.window = 0
         self.hop = 0
         self.missed = 0
+        self.published: tuple[str, ...] = ()
         self.rows: dict[str, Row] = {}
         self._joined = False
         self._next: dict[str, int] = {}
@@ -103,7 +104,7 @@ class Board:
                 _hear_state(row, body)
 
     def _follows(self, channel: str) -> bool:
-        return not self._channels or channel in self._channels
+        return not self.channels or channel in self.channels
 
     def _count(self, topic: str, seq: int) -> None:
         """Note that `seq` is there; what lies between it and the last one was missed.
@@ -122,6 +123,7 @@ class Board:
                 self._count(topic, seq + 1)
                 self._next[topic] = seq + 1
         self._joined = True
+        self.published = tuple(status["channel"] for status in body["channels"])
         followed = [status for status in body["channels"] if self._follows(status["channel"])]
         rows = {s["channel"]: self.rows.get(s["channel"], Row(s["channel"])) for s in followed}
         for status in followed:

@@ -20,7 +20,7 @@ ALARMING = "bold white on #c03030"
 GOOD = "#4fa35f"
 FAINT = "#8b939c"
 NOTHING = "–"
-FRAME_LINES = 5
+FRAME_LINES = 6
 """Lines of the screen that are not channels."""
 
 
@@ -41,8 +41,11 @@ def render(board: Board, now: datetime, *, width: int, height: int) -> Renderabl
     fitting = rows[: max(1, height - FRAME_LINES)]
     parts: list[RenderableType] = [
         _header(board, silent, stale=stale),
+        "",
         _table(board, fitting, now, width, stale=stale),
     ]
+    notes = [*_absent(board), *_reasons(fitting)]
+    parts += notes[: max(0, height - FRAME_LINES - len(fitting))]
     if len(fitting) < len(rows):
         more = f"and {len(rows) - len(fitting)} more: enlarge the terminal or use --channel"
         parts.append(Text(more, style=FAINT))
@@ -69,16 +72,15 @@ def _table(board: Board, rows: list[Row], now: datetime, width: int, *, stale: b
     fixed = {"channel": name, "label": 15, "level": level, "since": 15, "latency": 7, "lost": 6}
     room = width - sum(fixed.values()) - gap * len(fixed)
     table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False,
+        box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False,
         header_style=FAINT, border_style=FAINT, width=width,
     )  # fmt: skip
-    columns = {"channel": name, "label": 15, "scores": room, **fixed}
-    right = ("level", "latency", "lost")
-    for column, columns_wide in columns.items():
+    widths = {"channel": name, "label": 15, "scores": room, **fixed}
+    for title, columns in widths.items():
         table.add_column(
-            _score_names(board.labels, room) if column == "scores" else column,
-            justify="right" if column in right else "left",
-            width=columns_wide, no_wrap=True, overflow="ellipsis",
+            _score_names(board.labels, room) if title == "scores" else title,
+            justify="right" if title in ("level", "latency", "lost") else "left",
+            width=columns, no_wrap=True, overflow="ellipsis",
         )  # fmt: skip
     for row in rows:
         table.add_row(
@@ -106,12 +108,27 @@ def _score_names(labels: tuple[str, ...], room: int) -> Text:
 
 
 def _scores(row: Row, labels: tuple[str, ...], room: int) -> Text:
-    if row.reason:
-        return Text(row.reason, style=FAINT)
     each = _room_of_each(labels, room)
     return Text(" ").join(
         _score(row.probs[label], each, colour_of(label)) for label in labels if label in row.probs
     )
+
+
+def _absent(board: Board) -> list[Text]:
+    there = ", ".join(board.published)
+    return [
+        Text(f"there is no channel {channel}; there is {there}", style="yellow")
+        for channel in board.channels
+        if board.published and channel not in board.published
+    ]
+
+
+def _reasons(rows: list[Row]) -> list[Text]:
+    return [
+        Text(f"{row.channel}: {row.reason}", style=FAINT, no_wrap=True, overflow="ellipsis")
+        for row in rows
+        if row.reason
+    ]
 
 
 def _room_of_each(labels: tuple[str, ...], room: int) -> int:
