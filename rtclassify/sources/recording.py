@@ -107,11 +107,11 @@ class PlainRecording:
 def _first_bytes(name: str) -> bytes:
     """Return what tells the kind of file, whatever it is called."""
     path = Path(name)
-    if path.is_dir():
-        raise SourceError(f"{path} is a folder; name the recordings in it.")
     try:
         with path.open("rb") as file:
             first = file.read(4)
+    except IsADirectoryError as error:
+        raise SourceError(f"{path} is a folder; name the recordings in it.") from error
     except FileNotFoundError as error:
         raise SourceError(f"{path} does not exist; name a recording that does.") from error
     except PermissionError as error:
