@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 def load_engine(model: str, *, hop_s: float | None, device: str, terminal: Console) -> Engine:
     """Open the engine, with a word on `terminal` while that takes seconds.
 
+    What can be refused without TensorFlow is refused at once.
+
     Raises:
         BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
         UsageError: If `device` is ``gpu`` and there is none.
     """
+    from rtclassify import bundle
+
+    bundle.describe(bundle.find(model)).hop_samples(hop_s)
     with terminal.status(f"loading {model}"):
         with hushed():
             from rtclassify.inference import open_engine
