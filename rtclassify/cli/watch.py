@@ -31,7 +31,10 @@ def watch(
         bool, typer.Option("--json", help="Print messages as JSON lines, as into a pipe.")
     ] = False,
 ) -> None:
-    """Show live what each channel hears; piped, print the messages as JSON lines."""
+    """Show live what each channel hears.
+
+    Piped, it prints the messages as JSON lines.
+    """
     from rtclassify.sinks.zmq import Subscription
 
     channels = [checked_name(name) for name in channel or []]
