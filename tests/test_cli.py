@@ -1,0 +1,298 @@
+"""The command line as a person runs it: real processes, real files, real exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from test_engine import untrained
+
+from rtclassify.cli import app
+from rtclassify.errors import BundleError, SinkError, SourceError, UsageError
+
+RATE = 16_000
+COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
+HEAVY = ("tensorflow", "keras", "sounddevice", "av", "soundfile", "soxr", "zmq", "matplotlib")
+ENVIRONMENT = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "rtclassify", *map(str, arguments)]
+
+
+def run(*arguments: object, cwd: Path | None = None, **more: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(*arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, timeout=120,
+        check=False, **{"text": True, **more},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def noise(seconds: float, *, rate: int = RATE, channels: int = 1) -> np.ndarray:
+    shape = (round(seconds * rate), channels)
+    return (0.1 * np.random.default_rng(1).standard_normal(shape)).astype(np.float32)
+
+
+def wav(path: Path, seconds: float = 7.0, *, rate: int = RATE, channels: int = 1) -> Path:
+    soundfile.write(path, noise(seconds, rate=rate, channels=channels), rate)
+    return path
+
+
+def complaints(stderr: str) -> list[str]:
+    """Return what a person is told, one sentence a line; there must be nothing else."""
+    lines = stderr.splitlines()
+    assert [line for line in lines if not line.startswith("rtclassify: ")] == []
+    return [line.removeprefix("rtclassify: ") for line in lines]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name):
+    done = run(name, "--help")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: python -m rtclassify {name}")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_help_names_every_command():
+    done = run("--help")
+
+    assert done.returncode == 0
+    assert [name for name in COMMANDS if f"\n  {name} " not in done.stdout] == []
+    assert "..." not in done.stdout.partition("Commands:")[2]
+
+
+def test_the_command_line_loads_nothing_heavy():
+    code = f"import sys, rtclassify.cli; print([m for m in {HEAVY} if m in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("clasify",),
+        ("classify",),
+        ("classify", "a.wav", "--format", "xml"),
+        ("classify", "a.wav", "--device", "tpu"),
+        ("classify", "a.wav", "b.wav", "--format", "webvtt"),
+        ("inspect", "a.wav", "-o", "a.txt"),
+        ("inspect", "a.wav", "--start", "-1"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_loaded(arguments, tmp_path):
+    done = run(*arguments, cwd=tmp_path)
+
+    assert done.returncode == UsageError.exit_code
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_is_never_overwritten(tmp_path):
+    path = wav(tmp_path / "a.wav")
+    before = path.read_bytes()
+
+    done = run("classify", path, "-o", tmp_path / "." / "a.wav")
+
+    assert done.returncode == UsageError.exit_code
+    assert "would be overwritten" in complaints(done.stderr)[0]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["classify", "inspect"])
+def test_a_model_that_is_not_there_is_named(tmp_path, name):
+    done = run(name, wav(tmp_path / "a.wav"), "--model", "opera", cwd=tmp_path)
+
+    assert done.returncode == BundleError.exit_code
+    assert complaints(done.stderr)[0].startswith("There is no model 'opera'")
+
+
+def test_labels_for_a_place_that_cannot_be_written_are_refused(tmp_path):
+    done = run("classify", wav(tmp_path / "a.wav"), "-o", tmp_path / "missing" / "labels")
+
+    assert done.returncode == SinkError.exit_code
+    assert "No such file or directory" in complaints(done.stderr)[0]
+
+
+def bad_recordings(folder: Path) -> dict[str, str]:
+    """Make one of each kind; return what must be said of it."""
+    good = wav(folder / "good.wav").read_bytes()
+    (folder / "empty.wav").touch()
+    (folder / "header.wav").write_bytes(good[:20])
+    (folder / "text.wav").write_text("This is no audio, whatever it is called.\n")
+    (folder / "random.mp3").write_bytes(np.random.default_rng(2).bytes(5_000))
+    (folder / "folder.flac").mkdir()
+    wav(folder / "tiny.wav", 0.2)
+    wav(folder / "nothing.wav", 0.0)
+    return {
+        "empty.wav": "0 bytes",
+        "header.wav": "header.wav",
+        "text.wav": "text.wav",
+        "random.mp3": "random.mp3",
+        "folder.flac": "is a folder",
+        "tiny.wav": "too little to label",
+        "nothing.wav": "holds no audio",
+        "missing.wav": "does not exist",
+    }
+
+
+def test_bad_recordings_get_one_sentence_each_and_the_others_are_labelled(tmp_path, model):
+    bad = bad_recordings(tmp_path)
+    odd = [
+        wav(tmp_path / "eight.wav", channels=8),
+        wav(tmp_path / "fast.wav", rate=192_000),
+        wav(tmp_path / "good.wav").rename(tmp_path / "wrong.mp3"),
+    ]
+
+    done = run("classify", *bad, *odd, "--model", model, cwd=tmp_path)
+
+    assert done.returncode == SourceError.exit_code
+    said = complaints(done.stderr)
+    assert len(said) == len(bad)
+    for sentence, (name, words) in zip(said, bad.items(), strict=True):
+        assert sentence.startswith(name)
+        assert words in sentence
+        assert sentence.endswith(".")
+    labels = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [x["end_s"] for x in labels] == [5.0, 5.5, 6.0, 6.5, 7.0] * 3
+    assert list(dict.fromkeys(x["path"] for x in labels)) == [str(path) for path in odd]
+
+
+def test_damage_is_told_and_what_is_whole_is_labelled(tmp_path, model):
+    holes = noise(7.0)
+    holes[1_000:2_000] = np.nan
+    soundfile.write(tmp_path / "holes.wav", holes, RATE, subtype="FLOAT")
+    whole = wav(tmp_path / "whole.wav", 9.0).read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) * 7 // 9])
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", "whole.wav", "-b:a", "64k", "scratched.mp3"],
+        cwd=tmp_path, check=True,
+    )  # fmt: skip
+    scratched = bytearray((tmp_path / "scratched.mp3").read_bytes())
+    middle = len(scratched) * 2 // 3
+    scratched[middle : middle + 4_000] = np.random.default_rng(3).bytes(4_000)
+    (tmp_path / "scratched.mp3").write_bytes(scratched)
+
+    names = ("holes.wav", "cut.wav", "scratched.mp3")
+    done = run("classify", *names, "--model", model, cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert {name for name in names if any(s.startswith(name) for s in complaints(done.stderr))} == {
+        *names
+    }
+    assert {json.loads(line)["path"] for line in done.stdout.splitlines()} == {*names}
+
+
+def in_process(*arguments: object) -> None:
+    """Run a command here, where TensorFlow is loaded already."""
+    app([*map(str, arguments)], standalone_mode=False)
+
+
+def test_standard_input_is_labelled_like_the_file(tmp_path, model):
+    path = wav(tmp_path / "a.wav")
+
+    piped = run("classify", "-", "--model", model, input=path.read_bytes(), text=False)
+    in_process("classify", path, "--model", model, "-o", tmp_path / "a.jsonl")
+
+    assert (piped.returncode, piped.stderr) == (0, b"")
+    said = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [json.loads(line) for line in piped.stdout.splitlines()] == [
+        {**label, "path": "-"} for label in said
+    ]
+
+
+def test_output_goes_where_it_is_told_in_the_format_it_is_told(tmp_path, model):
+    path = wav(tmp_path / "a.wav")
+
+    in_process("classify", path, "--model", model, "-f", "audacity", "-o", tmp_path / "a.txt")
+
+    segments = [line.split("\t") for line in (tmp_path / "a.txt").read_text().splitlines()]
+    assert (segments[0][0], segments[-1][1]) == ("0.000000", "7.000000")
+
+
+def test_a_hop_that_does_not_fit_names_those_that_do(tmp_path, model):
+    done = run("classify", wav(tmp_path / "a.wav"), "--model", model, "--hop", "0.33")
+
+    assert done.returncode == BundleError.exit_code
+    assert "use 0.3 or 0.4 s" in complaints(done.stderr)[0]
+
+
+@contextmanager
+def endless(model: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Label a recording that has begun and does not end."""
+    with subprocess.Popen(
+        command("classify", "-", "--model", model), env=ENVIRONMENT, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        process.stdin.write(wav_header(seconds=100_000) + pcm(60.0))
+        process.stdin.flush()
+        yield process
+
+
+def pcm(seconds: float) -> bytes:
+    return (noise(seconds) * 32767).astype("<i2").tobytes()
+
+
+def wav_header(*, seconds: int) -> bytes:
+    size = seconds * RATE * 2
+    u32 = lambda value: value.to_bytes(4, "little")  # noqa: E731
+    u16 = lambda value: value.to_bytes(2, "little")  # noqa: E731
+    form = u16(1) + u16(1) + u32(RATE) + u32(2 * RATE) + u16(2) + u16(16)
+    return b"RIFF" + u32(size + 36) + b"WAVEfmt " + u32(16) + form + b"data" + u32(size)
+
+
+def test_ctrl_c_ends_with_130_and_whole_lines(model):
+    with endless(model) as process:
+        first = process.stdout.readline()
+
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+
+        assert (process.wait(60), process.stderr.read()) == (130, b"")
+        labels = [json.loads(line) for line in (first + rest).splitlines()]
+        assert labels[0]["start_s"] == 0.0
+
+
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word(model):
+    with endless(model) as process:
+        process.stdout.readline()
+
+        process.stdout.close()
+        with suppress(BrokenPipeError):  # it may have noticed already
+            process.stdin.write(pcm(60.0))
+            process.stdin.close()
+
+        assert (process.wait(60), process.stderr.read()) == (1, b"")
+
+
+def test_inspect_writes_one_picture_and_says_where(tmp_path, model):
+    done = run("inspect", wav(tmp_path / "a.wav"), "--model", model, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a.png\n", "")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_inspect_of_a_missing_recording_writes_nothing(tmp_path, model, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SourceError, match=r"missing\.wav does not exist"):
+        in_process("inspect", "missing.wav", "--model", model)
+
+    assert list(tmp_path.iterdir()) == []
