@@ -10,6 +10,9 @@ from keras import layers
 
 from rtclassify.networks import assemble, column_count
 
+MOMENTUM = 0.95
+"""Of the running statistics: at Keras's 0.99 they lag hundreds of steps behind the weights."""
+
 
 @dataclass(frozen=True)
 class ColumnCnn:
@@ -41,16 +44,16 @@ class ColumnCnn:
 
     def _trunk(self, bands: int) -> keras.Model:
         frames = keras.Input((None, bands))
-        x = layers.BatchNormalization()(frames)
+        x = layers.BatchNormalization(momentum=MOMENTUM)(frames)
         x = layers.Reshape((-1, bands, 1))(x)
         for channels, time_stride in zip(self.filters, (2, 2, 2, 1), strict=True):
             x = layers.ZeroPadding2D(((0, 0), (1, 1)))(x)
             x = layers.Conv2D(channels, 3, strides=(time_stride, 2), use_bias=False)(x)
-            x = layers.BatchNormalization()(x)
+            x = layers.BatchNormalization(momentum=MOMENTUM)(x)
             x = layers.Activation("relu")(x)
         x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
         x = layers.Dense(self.width, use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM)(x)
         return keras.Model(frames, layers.Activation("relu")(x), name="trunk")
 
     def _head(self, columns: int, labels: int) -> keras.Model:
@@ -58,7 +61,7 @@ class ColumnCnn:
         x = layers.Dropout(self.dropout)(kept)
         for _ in range(2):
             y = layers.Conv1D(self.width, 5, padding="same", use_bias=False)(x)
-            y = layers.Activation("relu")(layers.BatchNormalization()(y))
+            y = layers.Activation("relu")(layers.BatchNormalization(momentum=MOMENTUM)(y))
             x = layers.Add()([x, layers.Dropout(self.dropout)(y)])
         opinions = layers.Dense(labels, activation="sigmoid", name="opinions")(x)
         weights = layers.Softmax(axis=1)(layers.Dense(labels, name="weights")(x))
