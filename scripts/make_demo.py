@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
-from rtclassify.stream import Samples
+Samples = NDArray[np.floating]
 
 RATE = 22_050
 OUT = Path(__file__).parent.parent / "rtclassify" / "sources" / "demo.ogg"
@@ -34,13 +35,13 @@ def read(pack: Path, name: str) -> Samples:
     samples, rate = soundfile.read(pack / name, dtype="float32")
     if rate != RATE:
         raise SystemExit(f"{name} has {rate} Hz where {RATE} are wanted; take another pack.")
-    return samples
+    return np.asarray(samples)
 
 
 def at_level(samples: Samples, rms_dbfs: float) -> Samples:
     """Scale so that what is louder than 40 dB below the peak has this RMS level."""
     loud = samples[np.abs(samples) > np.abs(samples).max() / 100]
-    return samples * 10 ** (rms_dbfs / 20) / np.sqrt(np.mean(loud**2))
+    return np.asarray(samples * 10 ** (rms_dbfs / 20) / np.sqrt(np.mean(loud**2)))
 
 
 def faded(samples: Samples) -> Samples:

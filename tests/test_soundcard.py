@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import sys
@@ -41,6 +42,10 @@ def found_in(heard: np.ndarray, played: np.ndarray) -> np.ndarray:
         if np.array_equal(scaled[start : start + 200], played[:200]):
             return scaled[start : start + len(played)]
     raise AssertionError("what was played was never heard")
+
+
+def more_than(hearing: Hearing, count: int) -> bool:
+    return len(hearing.blocks("air")) > count
 
 
 @pytest.mark.rig
@@ -178,10 +183,10 @@ def test_sample_times_are_the_clock_s() -> None:
     delays = []
     with Hearing(AIR) as hearing:
         hearing.until(lambda: hearing.heard_s("air") > 1.0)
-        for _ in range(20):
-            seen = len(hearing.items)
-            hearing.until(lambda seen=seen: bool(hearing.blocks("air", seen)))
-            block = hearing.blocks("air", seen)[-1]
+        for count in range(len(hearing.blocks("air")) + 1, len(hearing.blocks("air")) + 21):
+            hearing.until(functools.partial(more_than, hearing, count))
+            block = hearing.blocks("air")[-1]
+            assert block.line is not None
             delays.append(hearing.clock.now() - block.line.at(block.end))
     assert -0.05 < np.median(delays) < 0.5
 

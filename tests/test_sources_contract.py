@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from rigs.hearing import Hearing, check_indices
 from rigs.icecast import Radio
+from rigs.pulse import missing
 
 from rtclassify.config import ChannelSettings
 from rtclassify.errors import SourceError
@@ -94,10 +95,11 @@ def test_live_audio_never_ends(kind: str, text_of: Callable[[str], str]) -> None
         assert not hearing.sources[0].ended
 
 
+@pytest.mark.rig
 @pytest.mark.parametrize("kind", ["soundcard", "url"])
 def test_what_is_live_and_away_is_said_once_and_awaited(kind: str) -> None:
-    if kind == "soundcard":
-        pytest.importorskip("sounddevice", reason="PortAudio is not installed", exc_type=OSError)
+    if kind == "soundcard" and (reason := missing()):
+        pytest.skip(f"no virtual sound card: {reason}")
     with Hearing(ChannelSettings("a", AWAY[kind]), ChannelSettings("b", AWAY[kind])) as hearing:
         hearing.until(lambda: bool(hearing.losses("b")))
         until_s = hearing.clock.now() + 2.5

@@ -6,7 +6,7 @@ import functools
 import http.server
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from socket import SOCK_DGRAM
 
@@ -31,8 +31,11 @@ def programme(tmp_path: Path) -> Path:
     return path
 
 
+Send = Callable[..., subprocess.Popen[bytes]]
+
+
 @pytest.fixture
-def send(programme: Path) -> Iterator[functools.partial[subprocess.Popen[bytes]]]:
+def send(programme: Path) -> Iterator[Send]:
     """Starts an ffmpeg that sends the programme in real time, for ever."""
     senders: list[subprocess.Popen[bytes]] = []
 
@@ -42,7 +45,7 @@ def send(programme: Path) -> Iterator[functools.partial[subprocess.Popen[bytes]]
         senders.append(sender)
         return sender
 
-    yield functools.partial(start)
+    yield start
     for sender in senders:
         sender.kill()
         sender.wait()
@@ -106,7 +109,7 @@ def test_a_programme_that_is_not_there_says_why_and_is_awaited(
 
 
 @pytest.mark.rig
-def test_rtp_is_heard_through_its_sdp_file(tmp_path: Path, send: functools.partial) -> None:
+def test_rtp_is_heard_through_its_sdp_file(tmp_path: Path, send: Send) -> None:
     sdp = tmp_path / "live.sdp"
     address = f"rtp://127.0.0.1:{free_port(SOCK_DGRAM) & ~1}"
     sender = send("-c:a", "pcm_s16be", "-ar", "44100", "-ac", "1", "-f", "rtp", "-sdp_file",
@@ -120,7 +123,7 @@ def test_rtp_is_heard_through_its_sdp_file(tmp_path: Path, send: functools.parti
 
 
 @pytest.mark.rig
-def test_mpeg_over_udp_is_heard(send: functools.partial) -> None:
+def test_mpeg_over_udp_is_heard(send: Send) -> None:
     port = free_port(SOCK_DGRAM)
     send("-c:a", "aac", "-b:a", "128k", "-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316")
     with Hearing(ChannelSettings("air", f"udp://127.0.0.1:{port}")) as hearing:
@@ -129,7 +132,7 @@ def test_mpeg_over_udp_is_heard(send: functools.partial) -> None:
 
 
 @pytest.mark.rig
-def test_hls_is_heard(tmp_path: Path, send: functools.partial) -> None:
+def test_hls_is_heard(tmp_path: Path, send: Send) -> None:
     folder = tmp_path / "hls"
     folder.mkdir()
     send("-c:a", "aac", "-b:a", "128k", "-f", "hls", "-hls_time", "1", "-hls_list_size", "4",

@@ -102,8 +102,8 @@ class Feed:
         if self._converter is not None:
             items += self._converter.finish()
             self._end = self._converter.end
+            self._reason = reason
         self._capture = self._converter = self._fit = None
-        self._reason = reason
         return items
 
     def lost(self, reason: str) -> list[Item]:

@@ -1,0 +1,1 @@
+"""Real servers for tests: sound, internet radio, and a way to listen to them."""
