@@ -16,7 +16,7 @@ class Row:
 
     Args:
         channel: Its name.
-        state: Its capture state.
+        state: Its capture state; who speaks of labels before telling it captures a programme.
         reason: Why nothing is captured.
         state_since: When that state began.
         label: Its last label.
@@ -30,7 +30,7 @@ class Row:
     """
 
     channel: str
-    state: str = "no-capture"
+    state: str = "programme"
     reason: str = ""
     state_since: datetime | None = None
     label: str | None = None

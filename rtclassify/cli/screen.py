@@ -13,8 +13,9 @@ from rtclassify.cli.board import Board, Row
 from rtclassify.cli.colours import colour_of
 
 STALE_AFTER = timedelta(seconds=3)
-WIDE = 100
+WIDE = 110
 ROOM_FOR_PERCENT = 14
+LONG_MS = 9_999
 QUIETEST_DBFS = -60.0
 ALARMING = "bold white on #c03030"
 GOOD = "#4fa35f"
@@ -89,7 +90,7 @@ def _table(board: Board, rows: list[Row], now: datetime, width: int, *, stale: b
             _scores(row, board.labels, room),
             _level(row, wide=wide),
             _since(row.since, now),
-            "" if row.latency_ms is None else f"{row.latency_ms:.0f} ms",
+            _latency(row.latency_ms),
             _lost(row.lost, board.rate),
             style="dim" if stale else "",
         )
@@ -176,7 +177,16 @@ def _duration(length: timedelta) -> str:
     return f"{minutes}m{seconds % 60:02}s" if minutes else f"{seconds}s"
 
 
+def _latency(latency_ms: float | None) -> str:
+    if latency_ms is None:
+        return ""
+    long = latency_ms >= LONG_MS
+    return _duration(timedelta(milliseconds=latency_ms)) if long else f"{latency_ms:.0f} ms"
+
+
 def _lost(samples: int, rate: int) -> Text:
-    if not samples:
+    if not samples or not rate:
         return Text(NOTHING, style=FAINT)
-    return Text(f"{samples / rate:.1f} s" if rate else NOTHING, style="yellow")
+    lost = timedelta(seconds=samples / rate)
+    short = lost < timedelta(minutes=1)
+    return Text(f"{lost.total_seconds():.1f} s" if short else _duration(lost), style="yellow")
