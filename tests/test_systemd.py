@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from systemd_rig import ROOT, SETTINGS, Machine, booted
+from rigs.systemd import ROOT, SETTINGS, Machine, booted
 
 pytestmark = pytest.mark.rig
 
