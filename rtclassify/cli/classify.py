@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -97,6 +96,8 @@ def _refuse_overwriting(files: Sequence[str], output: Path | None) -> None:
 @contextmanager
 def _warnings_after() -> Iterator[None]:
     """Hold back what the program logs until the progress bar is gone."""
+    from logging.handlers import MemoryHandler
+
     shown = logging.StreamHandler()
     shown.setFormatter(logging.Formatter("rtclassify: %(message)s"))
     held = MemoryHandler(HELD_WARNINGS, target=shown)
