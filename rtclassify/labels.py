@@ -2,22 +2,18 @@
 
 One `Labeller` follows one channel. It hears every hop's level and every window's scores in the
 order of their sample indices and says what changed. It knows no clock; times come with the hops.
-
-A window's label speaks for its five seconds, so a boundary shows as a change of label when it
-passes the window's middle. Segments are therefore made of *middles*: each window answers for the
-one hop at its middle, and the silence of that hop itself counts, which is known by then.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
+from rtclassify.segments import Change, Segmenter, name_of
 from rtclassify.stream import (
     CaptureLost,
     CaptureState,
@@ -66,11 +62,6 @@ def _dbfs(amplitude: float) -> float | None:
     return 20.0 * float(np.log10(amplitude)) if amplitude > 0.0 else None
 
 
-def name_of(answers: Sequence[str]) -> str:
-    """Name the combination of answers that are yes: ``speech+music``, or ``other`` for none."""
-    return "+".join(answers) or "other"
-
-
 class Labeller:
     """Follow one channel and say what changes.
 
@@ -108,9 +99,8 @@ class Labeller:
         self._label: str | None = None
         self._segmenter = Segmenter(
             answers,
-            middle=window - -(-window // (2 * hop)) * hop,
-            hop=hop,
             window=window,
+            hop=hop,
             min_hops=max(1, round(settings.min_segment_s * rate / hop)),
             settings=settings,
         )
@@ -131,7 +121,8 @@ class Labeller:
         quiet = self._is_quiet(hop)
         self._quiet_run = [*self._quiet_run, hop][-self._silent_hops :] if quiet else []
         self._last = hop
-        self._segmenter.heard(hop, quiet=quiet)
+        silence = "digital-silence" if hop.zero else "silence"
+        self._segmenter.heard(hop.start, silence if quiet else None)
         return self._enter(self._state_of_run(), "", self._start_of_state(hop))
 
     def scored(self, start: int, end: int, probs: Sequence[float]) -> list[Event]:
@@ -183,7 +174,8 @@ class Labeller:
         return "digital-silence" if all(hop.zero for hop in run) else "silence"
 
     def _start_of_state(self, hop: Hop) -> int:
-        return self._quiet_run[0].start if self._quiet_run else hop.start
+        grows_louder = not self._quiet_run or self._state == "digital-silence"
+        return hop.start if grows_louder else self._quiet_run[0].start
 
     def _enter(self, state: CaptureState, reason: str, start: int) -> list[Event]:
         if (state, reason) == (self._state, self._reason):
@@ -203,144 +195,3 @@ class Labeller:
             )
             for c in changes
         ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A segment that opens (`end` is None) or closes."""
-
-    number: int
-    label: str
-    start: int
-    end: int | None
-    probs: Mapping[str, float]
-
-
-class Segmenter:
-    """Join the middles of windows into segments, with hysteresis and a minimum duration.
-
-    A new label must hold for `min_hops` middles; then the segment before it closes where the new
-    one began. The first segment after a gap reaches back to the first window's start and the last
-    before a gap forward to the last window's end, so that segments cover what was classified.
-    """
-
-    def __init__(
-        self,
-        answers: tuple[str, ...],
-        *,
-        middle: int,
-        hop: int,
-        window: int,
-        min_hops: int,
-        settings: LabelSettings,
-    ) -> None:
-        self._answers = answers
-        self._middle = middle
-        self._min_hops = min_hops
-        self._on = settings.threshold + settings.hysteresis
-        self._off = settings.threshold - settings.hysteresis
-        self._threshold = settings.threshold
-        self._quiet: deque[tuple[int, str | None]] = deque(maxlen=window // hop + 2)
-        self._number = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        self._yes: dict[str, bool] | None = None
-        self._open: tuple[str, int] | None = None
-        self._mean = _Mean()
-        self._candidate: tuple[str, int] | None = None
-        self._candidate_mean = _Mean()
-        self._end: int | None = None
-
-    def heard(self, hop: Hop, *, quiet: bool) -> None:
-        """Remember whether the hop at `hop.start` is silent, and how."""
-        silence = "digital-silence" if hop.zero else "silence"
-        self._quiet.append((hop.start, silence if quiet else None))
-
-    def scored(self, start: int, end: int, probs: Mapping[str, float]) -> list[Change]:
-        """Take one window; return the segments that close and open by it, in that order."""
-        first = self._end is None
-        at = start if first else start + self._middle
-        label = self._decide(start + self._middle, probs)
-        self._end = end
-        if self._open and label == self._open[0]:
-            self._mean.add(probs)
-            self._mean.absorb(self._candidate_mean)
-            self._candidate = None
-            return []
-        if self._candidate is None or self._candidate[0] != label:
-            self._mean.absorb(self._candidate_mean)
-            begun = self._first_start(at)
-            self._candidate = (label, begun)
-        self._candidate_mean.add(probs)
-        if self._candidate_mean.count < self._min_hops:
-            return []
-        return self._switch()
-
-    def close(self) -> list[Change]:
-        """Close what is open at the end of the last window, and start afresh."""
-        changes: list[Change] = []
-        if self._open is None and self._candidate is not None:
-            changes = self._switch()
-        if self._open is not None and self._end is not None:
-            self._mean.absorb(self._candidate_mean)
-            changes = [*changes, self._change(end=self._end)]
-            self._number += 1
-        self._forget()
-        return changes
-
-    def _first_start(self, at: int) -> int:
-        """Return where a candidate begins: nothing before the first segment is left out."""
-        return self._candidate[1] if self._open is None and self._candidate else at
-
-    def _switch(self) -> list[Change]:
-        if self._candidate is None:
-            raise AssertionError("there is nothing to switch to")
-        label, start = self._candidate
-        changes: list[Change] = []
-        if self._open is not None:
-            changes.append(self._change(end=start))
-            self._number += 1
-        self._open = (label, start)
-        self._mean, self._candidate_mean, self._candidate = self._candidate_mean, _Mean(), None
-        return [*changes, self._change(end=None)]
-
-    def _change(self, *, end: int | None) -> Change:
-        if self._open is None:
-            raise AssertionError("no segment is open")
-        label, start = self._open
-        return Change(self._number, label, start, end, self._mean.probs)
-
-    def _decide(self, middle: int, probs: Mapping[str, float]) -> str:
-        self._yes = {answer: self._is_yes(answer, p) for answer, p in probs.items()}
-        silence = next((s for start, s in self._quiet if start == middle), None)
-        return silence or name_of([answer for answer in self._answers if self._yes[answer]])
-
-    def _is_yes(self, answer: str, prob: float) -> bool:
-        if self._yes is None:
-            return prob >= self._threshold
-        return prob >= (self._off if self._yes[answer] else self._on)
-
-
-class _Mean:
-    """Running mean of probabilities."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._sums: dict[str, float] = {}
-
-    def add(self, probs: Mapping[str, float]) -> None:
-        for answer, prob in probs.items():
-            self._sums[answer] = self._sums.get(answer, 0.0) + prob
-        self.count += 1
-
-    def absorb(self, other: _Mean) -> None:
-        """Take over what `other` counted and leave it empty."""
-        for answer, total in other._sums.items():
-            self._sums[answer] = self._sums.get(answer, 0.0) + total
-        self.count += other.count
-        other._sums, other.count = {}, 0
-
-    @property
-    def probs(self) -> Mapping[str, float]:
-        return {answer: total / self.count for answer, total in self._sums.items()}

@@ -9,11 +9,10 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from rtclassify.clock import Clock
+from rtclassify.segments import SILENCES
 from rtclassify.stream import Event, Heartbeat, Label, Segment, Stamp, StateChange
 
 log = logging.getLogger(__name__)
-
-SILENCES = ("silence", "digital-silence")
 
 
 class LogSink:
