@@ -127,7 +127,7 @@ def test_a_sink_that_was_closed_can_be_opened_again(rig):
     "address",
     [
         "tcp://127.0.0.1",
-        "tcp://127.0.0.1:65536",
+        "tcp://127.0.0.1:75565",
         "tcp://nowhere.invalid:5565",
         "ipc://relative",
         "ipc:///nowhere/labels",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shlex
 import socket
@@ -10,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,24 @@ def test_a_stalled_subscriber_costs_the_others_nothing(monkeypatch):
             seqs.append(message.body["seq"])
 
     assert seqs == list(range(20_000))
+
+
+@pytest.mark.timeout(60)
+def test_a_slow_subscriber_still_gets_what_was_queued_when_the_sink_closes(tmp_path):
+    """It holds a thousand messages itself; the rest wait in the queue of the sink."""
+    with published(f"ipc://{tmp_path}/labels") as sink, zmq.Context() as context:
+        slow = context.socket(zmq.SUB)
+        slow.subscribe("")
+        slow.connect(sink.address)
+        await_subscriptions(sink, 1)
+        sink.send(labels(3_000))
+        with ThreadPoolExecutor() as reader:
+            received = reader.submit(lambda: [slow.recv_multipart() for _ in range(3_000)])
+            sink.__exit__(None, None, None)
+            seqs = [json.loads(payload)["seq"] for _, payload in received.result(PATIENCE_S)]
+        slow.close()
+
+    assert seqs == list(range(3_000))
 
 
 @pytest.mark.timeout(60)
