@@ -153,6 +153,16 @@ def test_the_grid_shows_six_windows_under_their_labels(programme, tmp_path):
     assert all(axis.images for axis in figure.axes)
 
 
+def test_the_grid_of_an_excerpt_shows_its_windows_where_they_lie(programme):
+    whole = excerpt_of(programme)
+    figure = draw_grid(excerpt_of(programme, start_s=17.25, duration_s=6), FRONTEND)
+
+    first = np.asarray(figure.axes[0].images[0].get_array())
+    start = round(17.5 * RATE)
+    frames = plots._frames(whole.audio[start : start + 5 * RATE], FRONTEND)
+    np.testing.assert_array_equal(first, frames.T)
+
+
 def test_the_grid_of_a_short_recording_shows_the_one_window_there_is(tmp_path):
     path = tmp_path / "short.wav"
     soundfile.write(path, np.full(2 * RATE, -0.75, np.float32), RATE, subtype="FLOAT")

@@ -96,9 +96,7 @@ class Recording:
     def _keep(self, item: Item) -> None:
         if isinstance(item, AudioBlock | Gap):
             self.length = item.end
-        if self.length >= self._window:
-            self._opening.clear()
-        elif isinstance(item, AudioBlock):
+        if isinstance(item, AudioBlock) and self.length < self._window:
             self._opening.append(item.samples)
 
     def _needs_more(self) -> bool:
