@@ -50,11 +50,11 @@ def more_than(hearing: Hearing, count: int) -> bool:
 
 @pytest.mark.rig
 def test_exactly_the_samples_that_were_played_come_out(pulse: SoundServer) -> None:
-    played = noise(3.0)
+    played = noise(2.0)
     with Hearing(AIR, rate=48_000) as hearing:
         hearing.until(lambda: bool(hearing.blocks("air")))
         pulse.play(played, "air")
-        enough = hearing.heard_s("air", rate=48_000) + 5.0
+        enough = hearing.heard_s("air", rate=48_000) + 3.5
         hearing.until(lambda: hearing.heard_s("air", rate=48_000) > enough)
 
     played = played[LEAD:]
@@ -71,7 +71,7 @@ def test_inputs_three_and_four_of_a_card_with_four(pulse: SoundServer) -> None:
     with Hearing(third, both, rate=48_000) as hearing:
         hearing.until(lambda: bool(hearing.blocks("both")))
         pulse.play(played, "quad")
-        enough = hearing.heard_s("both", rate=48_000) + 4.0
+        enough = hearing.heard_s("both", rate=48_000) + 3.5
         hearing.until(lambda: hearing.heard_s("both", rate=48_000) > enough)
 
     assert len(hearing.sources) == 1
@@ -120,7 +120,7 @@ def test_a_stalled_server_is_lost_without_hanging(
         pulse.signal(signal.SIGSTOP)
         seen = len(hearing.items)
         hearing.until(lambda: bool(hearing.losses("air")), limit_s=5.0)
-        hearing.until(lambda: hearing.heard_s("second", seen) > 4.0)
+        hearing.until(lambda: hearing.heard_s("second", seen) > 2.5)
         pulse.signal(signal.SIGCONT)
         seen = len(hearing.items)
         hearing.until(lambda: hearing.heard_s("air", seen) > 0.5)

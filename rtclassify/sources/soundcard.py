@@ -22,6 +22,8 @@ from rtclassify.stream import Item, Samples
 
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 10.0
+PATIENCE_S = 6.0
+"""Opening a card that answers takes less, even when a child has to list the cards."""
 
 
 def default_input_exists() -> bool:
@@ -58,7 +60,7 @@ class SoundcardSource:
         self._request = request
         self._feed = Feed(request, Timeline)
         self._backoff = Backoff(first_s=FIRST_RETRY_S, last_s=LAST_RETRY_S)
-        self._retry_s = 0.0
+        self._asked_s = self._retry_s = 0.0
         self._stream: Stream | None = None
         self._opener: threading.Thread | None = None
         self._opened: queue.SimpleQueue[Stream | Exception] = queue.SimpleQueue()
@@ -88,6 +90,9 @@ class SoundcardSource:
     ) -> None:
         """Close the card; one that hangs is left to itself after 1.5 s."""
         self._closed.set()
+        while not self._opened.empty():
+            outcome = self._opened.get()
+            self._stream = outcome if isinstance(outcome, Stream) else self._stream
         if self._stream is not None:
             self._stream.close(limit_s=CLOSE_S)
             self._stream = None
@@ -114,21 +119,28 @@ class SoundcardSource:
 
     def _await(self) -> list[Item]:
         """Take what the opener brought, or send it again when it is time."""
+        now = self._request.clock.now()
+        # Asked before the queue is looked at: an opener puts its outcome there and then ends.
+        opening = self._opener is not None and self._opener.is_alive()
         if not self._opened.empty():
-            outcome = self._opened.get()
-            if isinstance(outcome, Stream):
-                self._stream = outcome
-                return self._feed.begin(outcome.capture)
-            if not isinstance(outcome, SourceError):
-                raise outcome
-            self._retry_s = self._request.clock.now() + self._backoff.next_s()
-            return self._feed.lost(str(outcome))
-        waiting = self._request.clock.now() < self._retry_s
-        if not waiting and (self._opener is None or not self._opener.is_alive()):
+            return self._take(self._opened.get())
+        if opening and now > self._asked_s + PATIENCE_S:
+            return self._feed.lost("the sound system does not answer")
+        if not opening and now >= self._retry_s:
             self._open()
         return []
 
+    def _take(self, outcome: Stream | Exception) -> list[Item]:
+        if isinstance(outcome, Stream):
+            self._stream = outcome
+            return self._feed.begin(outcome.capture)
+        if not isinstance(outcome, SourceError):
+            raise outcome
+        self._retry_s = self._request.clock.now() + self._backoff.next_s()
+        return self._feed.lost(str(outcome))
+
     def _open(self) -> None:
+        self._asked_s = self._request.clock.now()
         self._opener = threading.Thread(target=self._run_opener, name="open-card", daemon=True)
         self._opener.start()
 
