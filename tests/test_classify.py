@@ -233,12 +233,15 @@ def test_the_table_shows_segments_and_how_much_there_is_of_each(programme):
 
     assert lines[0] == programme
     assert [line.split()[3] for line in lines[1:6]] == NAMES
-    totals = re.findall(r"(\S+) (\d+:\d\d\.\d) \(", lines[6])
+    totals = [line.split() for line in lines[6:10]]
     lengths: Counter[str] = Counter()
     for start, end, name in audacity_segments(written("audacity", programme)):
         lengths[name] += end - start
-    assert {name: seconds(total) for name, total in totals} == pytest.approx(lengths, abs=0.06)
-    assert lines[6].startswith("  0:54.0 in all")
+    assert {name: seconds(total) for _, total, name in totals} == pytest.approx(lengths, abs=0.06)
+    assert [share for share, *_ in totals] == [
+        f"{n / 54:.0%}" for n in sorted(lengths.values())[::-1]
+    ]
+    assert lines[10].split() == ["in", "all", "0:54.0"]
 
 
 def seconds(clock: str) -> float:

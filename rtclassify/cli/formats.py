@@ -153,19 +153,22 @@ class Table(Format):
         self._console.print(row, soft_wrap=True)
 
     def end(self, length: int) -> None:
-        """Write how long the recording is and how much of it was what."""
-        summary = Text.assemble("  ", (clock_time(self._seconds(length)), "bold"), " in all")
+        """Write how much of the recording was what, and how long it is."""
         for label, samples in sorted(self._totals.items(), key=lambda total: -total[1]):
-            minutes = clock_time(self._seconds(samples))
             share = samples / sum(self._totals.values())
-            summary.append(f"   {label} ", colour_of(label))
-            summary.append(f"{minutes} ({share:.0%})")
-        self._console.print(summary, soft_wrap=True)
+            self._total(f"{share:.0%}", samples, Text(label, colour_of(label)))
+        self._total("in all", length, Text())
         self._line()
+
+    def _total(self, share: str, samples: int, label: Text) -> None:
+        minutes = clock_time(self._seconds(samples))
+        row = Text.assemble((f"  {share:>9}", "dim"), (f"   {minutes:<9}  ", "bold"), label)
+        row.rstrip()
+        self._console.print(row, soft_wrap=True)
 
 
 _WIDEST = len("digital-silence")
-_METER_CELLS = 8
+_METER_CELLS = 6
 
 
 def _meter(answer: str, prob: float) -> Text:
