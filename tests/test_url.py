@@ -118,7 +118,9 @@ def test_rtp_is_heard_through_its_sdp_file(tmp_path: Path, send: Send) -> None:
         hearing.until(lambda: hearing.heard_s("air") > 1.5)
         assert is_the_tone(hearing.audio("air"))
         sender.kill()
-        hearing.until(lambda: bool(hearing.losses("air")))
+        seen = len(hearing.items)
+        hearing.until(lambda: bool(hearing.losses("air", seen)))
+    assert "did not answer in time" in hearing.losses("air", seen)[0].reason
     check_indices(hearing.items, "air")
 
 

@@ -68,10 +68,10 @@ class Decoder:
         try:
             self._container = av.open(origin, "r", timeout=timeout_s, options=dict(options or {}))
         except (FFmpegError, OSError) as error:
-            raise SourceError(f"{name}: {_reason(error)}.") from error
+            raise SourceError(f"{name} cannot be played: {_reason(error)}") from error
         if not self._container.streams.audio:
             self._container.close()
-            raise SourceError(f"{name} holds no audio; name something that does.")
+            raise SourceError(f"{name} holds no audio")
         self._stream = self._container.streams.audio[0]
         self._damaged = 0
 
@@ -139,7 +139,7 @@ class Decoder:
                 self._damaged += 1
                 return
             except (FFmpegError, OSError) as error:
-                raise SourceError(f"{self._name}: {_reason(error)}.") from error
+                raise SourceError(f"{self._name} broke off: {_reason(error)}") from error
             try:
                 yield from packet.decode()
             except FFmpegError:

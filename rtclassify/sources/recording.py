@@ -55,12 +55,15 @@ def open_recording(name: str) -> Recording:
     Raises:
         SourceError: If it does not exist, may not be read, or holds no audio.
     """
-    if name == PIPE:
-        return Decoder(sys.stdin.buffer, name="standard input")
-    if _first_bytes(name) in PLAIN:
+    if name != PIPE and _first_bytes(name) in PLAIN:
         with contextlib.suppress(soundfile.LibsndfileError):
             return PlainRecording(name)
-    return Decoder(name, name=name)
+    try:
+        if name == PIPE:
+            return Decoder(sys.stdin.buffer, name="standard input")
+        return Decoder(name, name=name)
+    except SourceError as error:
+        raise SourceError(f"{error}; name a recording that FFmpeg can decode.") from error
 
 
 class PlainRecording:
