@@ -62,6 +62,14 @@ def test_people_see_name_labels_window_size_and_day():
     assert listed()[0]["created"][:10] in text
 
 
+def test_scores_are_shown_as_shares_and_counts(models):
+    path = models / "speech-music" / "bundle.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps(said | {"scores": {"windows_right": 0.97314, "windows": 5321}}))
+
+    assert "windows right 97.3%   windows 5,321" in shown()
+
+
 def test_damaged_models_are_listed_with_the_reason(models):
     for name in ("flipped", "garbled", "headless"):
         shutil.copytree(models / "speech-music", models / name)

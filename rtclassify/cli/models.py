@@ -21,10 +21,11 @@ def models(
     listed = [_entry(path) for path in bundle.known()]
     if as_json:
         print(json.dumps(listed, indent=2, ensure_ascii=False))
-    elif listed:
-        _print_table(listed)
-    else:
+        return
+    if not listed:
         print(f"No models in {bundle.folder()} yet; `rtclassify train` makes one.")
+    for entry in listed:
+        _print(entry)
 
 
 def _entry(path: Path) -> dict[str, Any]:
@@ -55,30 +56,30 @@ def _entry(path: Path) -> dict[str, Any]:
     }
 
 
-def _print_table(listed: list[dict[str, Any]]) -> None:
+def _print(entry: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for heading in ("model", "labels", "window", "size", "made", "scores"):
-        table.add_column(heading, overflow="fold")
-    for entry in listed:
-        name = Text(entry["name"], style="bold")
-        if entry["default"]:
-            name.append("\ndefault", style="not bold cyan")
+    name = Text(entry["name"], "bold")
+    if entry["default"]:
+        name.append("  default", "not bold cyan")
+    if "error" in entry:
+        name.append("  damaged", "not bold red")
+        facts = [entry["error"]]
+    else:
+        form = f"{entry['window_s']:g} s every {entry['hop_s']:g} s at {entry['rate']:,} Hz"
         size = f"{entry['bytes'] / 1e6:.1f} MB"
-        if "error" in entry:
-            table.add_row(name, "", "", size, "", Text(entry["error"], style="red"))
-            continue
-        window = f"{entry['window_s']:g} s every {entry['hop_s']:g} s\n{entry['rate']:,} Hz"
-        labels, made = "\n".join(entry["labels"]), entry["created"][:10]
-        table.add_row(name, labels, window, size, made, _scores(entry["scores"]))
-    Console().print(table)
+        about = (", ".join(entry["labels"]), form, size, f"made {entry['created'][:10]}")
+        scores = (_score(*score) for score in entry["scores"].items())
+        facts = ["   ".join(about), "   ".join(scores)]
+    console = Console()
+    console.print(name)
+    for fact in filter(None, facts):
+        console.print(Padding(Text(fact), (0, 0, 0, 2)))
 
 
-def _scores(scores: dict[str, Any]) -> str:
-    return "\n".join(
-        f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in scores.items()
-    )
+def _score(name: str, value: float) -> str:
+    """Show one figure of ``bundle.json``: shares are floats, counts are integers."""
+    shown = f"{value:.1%}" if isinstance(value, float) else f"{value:,}"
+    return f"{name.replace('_', ' ')} {shown}"
