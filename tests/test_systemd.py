@@ -111,11 +111,13 @@ def test_a_reload_with_broken_settings_changes_nothing(machine):
 
 def test_a_reload_serves_the_new_settings_in_the_same_process(machine):
     process = machine.known("MainPID")
-    machine.settings(SETTINGS.replace('"main"', '"renamed"'))
+    tcp = SETTINGS.replace("ipc:///run/rtclassify/labels", "tcp://127.0.0.1:*")
+    machine.settings(tcp.replace('"main"', '"renamed"'))
     machine.run("systemctl", "reload", "rtclassify")
 
     machine.await_(lambda: machine.said("renamed: programme since"), "the renamed channel")
     assert machine.said("main: closed after")
+    assert machine.said("labels go to tcp://")
     assert machine.known("MainPID") == process
     assert machine.known("NRestarts") == "0"
 

@@ -32,7 +32,7 @@ source = "http://127.0.0.1:9/nobody-serves-here.mp3"
 
 IMPATIENT = """
 [Service]
-WatchdogSec=3
+WatchdogSec=5
 """
 
 
