@@ -234,6 +234,27 @@ def test_without_any_card_the_sentence_says_what_to_do() -> None:
         find_card("air", [])
 
 
+def test_without_portaudio_the_package_to_install_is_named() -> None:
+    """In a child, because this process may have loaded PortAudio already."""
+    script = """
+import ctypes.util
+ctypes.util.find_library = lambda name: None
+from rigs.hearing import Hearing
+from rtclassify.config import ChannelSettings
+from rtclassify.errors import DependencyError
+try:
+    with Hearing(ChannelSettings("a", "soundcard:")) as hearing:
+        hearing.until(lambda: bool(hearing.items))
+except DependencyError as error:
+    print(error)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parent,
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert said.strip().endswith("is not installed; run: apt install libportaudio2")
+
+
 def test_an_overflow_is_counted_by_the_adc_s_clock() -> None:
     """The flag says that audio was lost but not how much; half a second passed here."""
     from rtclassify.sources.portaudio import Stream

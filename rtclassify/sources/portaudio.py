@@ -118,22 +118,29 @@ class Stream:
         return self._stream is None or self._closing
 
     def _open(self, request: Request, card: Card) -> Any:
-        sd = library()
-        index = next(i for i, known in _known().items() if known.full_name == card.full_name)
+        numbers = [n for n, known in _known().items() if known.full_name == card.full_name]
+        if not numbers:
+            raise SourceError(f"{card.name} is gone again.")
         inputs = _inputs_of(card, request)
         for rate in dict.fromkeys((RATE, card.rate)):
             self.capture = Capture(request, rate=rate, inputs=inputs)
             try:
-                stream = sd.InputStream(
-                    device=index, samplerate=rate, channels=inputs, blocksize=BLOCK,
-                    latency="high", dtype="float32", callback=self._hear,
-                )  # fmt: skip
-                stream.start()
-            except sd.PortAudioError as error:
+                return self._start(numbers[0])
+            except library().PortAudioError as error:
                 refusal = str(error)
-            else:
-                return stream
         raise SourceError(f"{card.name} cannot be opened: {refusal}.")
+
+    def _start(self, number: int) -> Any:
+        stream = library().InputStream(
+            device=number, samplerate=self.capture.rate, channels=self.capture.inputs,
+            blocksize=BLOCK, latency="high", dtype="float32", callback=self._hear,
+        )  # fmt: skip
+        try:
+            stream.start()
+        except library().PortAudioError:
+            stream.close()
+            raise
+        return stream
 
     def _hear(self, frames: Samples, _count: int, times: Any, status: Any) -> None:
         try:
