@@ -1,0 +1,122 @@
+"""What the daemon costs on one live channel, and how soon its labels come.
+
+Plays the demo programme into a virtual sound card (a private PulseAudio, as the tests have it),
+starts ``rtclassify run`` on it twice, the second time with a warm disk cache, and subscribes.
+Latency is counted by the subscriber: from the capture of a window's last sample, as the label's
+``utc`` dates it, to the label's arrival.
+
+    python benchmarks/live.py [--seconds 120] [--model NAME]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import zmq
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from rigs.pulse import RATE, SoundServer, add_card  # noqa: E402 - the tests' rig
+
+from rtclassify.sources import demo  # noqa: E402
+
+DEMO = Path(demo.__file__).parent / "demo.ogg"
+ADDRESS = "ipc:///tmp/rtclassify-bench"
+PROC_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=120.0)
+    options.add_argument("--model", default="speech-music")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server = SoundServer(Path(folder) / "pulse", ("air",))
+        config = Path(folder) / "asound.conf"
+        config.write_text("</usr/share/alsa/alsa.conf>\n")
+        add_card(config, "rtc_air", Path(folder) / "pulse", "air")
+        os.environ["ALSA_CONFIG_PATH"] = str(config)
+        try:
+            server.start()
+            clip, rate = soundfile.read(DEMO, dtype="int16")
+            server.play(np.tile(clip, 30), "air", rate)
+            listen(chosen.model, seconds=0.0)
+            report(*listen(chosen.model, seconds=chosen.seconds))
+        finally:
+            server.stop()
+
+
+def listen(model: str, *, seconds: float) -> tuple[float, list[float], float, float]:
+    """Run the daemon until `seconds` after its first label.
+
+    Returns:
+        Seconds to the first label, latencies in ms, share of one core, peak memory in MB.
+    """
+    command = [sys.executable, "-m", "rtclassify", "run", "--model", model, "--device", "cpu"]
+    command += ["--source", "soundcard:rtc_air", "--publish", ADDRESS]
+    with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
+        subscriber.subscribe(b"label/")
+        subscriber.connect(ADDRESS)
+        began = time.monotonic()
+        daemon = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        subscriber.recv_multipart()
+        first_s = time.monotonic() - began
+        since, used = time.monotonic(), core_seconds(daemon.pid)
+        latencies = []
+        while time.monotonic() < since + seconds:
+            if subscriber.poll(1000):
+                late_ms = latency_ms(subscriber.recv_multipart()[1])
+                # What was captured while the model loaded could not be labelled at once.
+                if late_ms < (time.monotonic() - since) * 1000:
+                    latencies.append(late_ms)
+        share = (core_seconds(daemon.pid) - used) / max(1e-9, time.monotonic() - since)
+        peak_mb = memory_mb(daemon.pid)
+        daemon.terminate()
+        if daemon.wait(20):
+            raise SystemExit(f"the daemon ended with exit code {daemon.returncode}")
+    return first_s, latencies, share, peak_mb
+
+
+def latency_ms(payload: bytes) -> float:
+    """Return how long ago the label's last sample was captured."""
+    captured = datetime.fromisoformat(json.loads(payload)["utc"])
+    return (datetime.now(UTC) - captured).total_seconds() * 1000
+
+
+def core_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / PROC_TICKS
+
+
+def memory_mb(pid: int) -> float:
+    """Return the most memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def report(first_s: float, latencies: list[float], share: float, peak_mb: float) -> None:
+    """Print what was measured."""
+    p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
+    print(f"start to first label, warm disk cache: {first_s:.1f} s")
+    print(f"last sample to label, {len(latencies)} labels: median {p50:.0f} ms,"
+          f" 95 % {p95:.0f} ms, 99 % {p99:.0f} ms")  # fmt: skip
+    print(f"a block of the card is {1024 / RATE * 1000:.0f} ms of that")
+    print(f"share of one core: {share:.1%}; peak memory {peak_mb:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
