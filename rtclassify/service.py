@@ -65,12 +65,21 @@ class Service:
         notifier: Hears about every step.
         clock: Paces the watchdog.
         reread: Reads the settings again.
+        terminal: Whether SIGHUP tells that the terminal was closed, and ends the loop.
     """
 
-    def __init__(self, notifier: Notifier, clock: Clock, *, reread: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        notifier: Notifier,
+        clock: Clock,
+        *,
+        reread: Callable[[], Settings],
+        terminal: bool = False,
+    ) -> None:
         self._notifier = notifier
         self._clock = clock
         self._reread = reread
+        self._terminal = terminal
         self._reloaded: Settings | None = None
         self._hung_up = False
         self._stopped_by: signal.Signals | None = None
@@ -83,7 +92,7 @@ class Service:
             for number, handler in (
                 (signal.SIGTERM, self._on_stop),
                 (signal.SIGINT, self._on_stop),
-                (signal.SIGHUP, self._on_hangup),
+                (signal.SIGHUP, self._on_stop if self._terminal else self._on_hangup),
             )
         }
         return self

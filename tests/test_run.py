@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 RATE = 16_000
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 NOBODY = "http://127.0.0.1:9/nobody-serves-here.mp3"
 
 
@@ -32,7 +32,9 @@ class Daemon:
             "--sink", f"jsonl:{self._labels}", *arguments,
         ]  # fmt: skip
         with self._stderr.open("w") as stderr:
-            self.process = subprocess.Popen(command, stderr=stderr, cwd=folder)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stderr=stderr, cwd=folder
+            )
 
     @property
     def log(self) -> str:

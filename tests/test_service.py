@@ -121,6 +121,14 @@ def test_a_stop_ends_the_loop_at_the_next_turn(manager, number):
     assert manager.heard() == ["STOPPING=1\nSTATUS=stopping"]
 
 
+def test_a_closed_terminal_is_a_stop():
+    service = Service(Notifier(None), ManualClock(), reread=Settings, terminal=True)
+    with service:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not service.turn()
+        assert service.reloaded() is None
+
+
 def test_a_second_interrupt_does_not_wait_for_the_turn(manager):
     with service_of(manager):
         os.kill(os.getpid(), signal.SIGINT)

@@ -58,7 +58,7 @@ def run(
     """Listen to audio and publish labels until told to stop.
 
     SIGTERM and Ctrl-C close open segments and end with exit code 0; SIGHUP reads the settings
-    again. What is given here goes before what the settings file says.
+    again, or ends it on a terminal. What is given here goes before what the settings file says.
     """
     from rtclassify.cli.log import start_logging
 
@@ -123,7 +123,8 @@ def _listen(config: Path | None, flags: Mapping[str, Any], more_sinks: Sequence[
 
     engine: Engine | None = None
     settings: Settings | None = first
-    with Service(Notifier.from_environment(os.environ), clock, reread=reread) as service:
+    notifier = Notifier.from_environment(os.environ)
+    with Service(notifier, clock, reread=reread, terminal=os.isatty(0)) as service:
         while settings is not None:
             addresses = [settings.publish, *more_sinks]
             engine = _serve(settings, addresses, service=service, clock=clock, engine=engine)
