@@ -20,6 +20,7 @@ from rtclassify.ring import Wakeup
 from rtclassify.sources import Request, Tap
 from rtclassify.sources.cards import Card, find_card, list_cards
 from rtclassify.sources.live import Capture
+from rtclassify.sources.soundcard import CardFit
 from rtclassify.testing import ManualClock
 
 AIR = ChannelSettings("air", "soundcard:rtc_air")
@@ -253,6 +254,22 @@ except DependencyError as error:
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert said.strip().endswith("is not installed; run: apt install libportaudio2")
+
+
+def test_once_adc_times_have_settled_they_alone_make_the_line() -> None:
+    """In the first three seconds arrival counts, here 40 ms late."""
+    fit = CardFit(1000)
+    for sample in range(0, 3_001, 50):
+        fit.mark(sample, sample / 1000 + 0.040)
+    early = fit.line
+    for sample in range(3_050, 20_000, 50):
+        fit.mark(sample, sample / 1000)
+    late = fit.line
+    assert early is not None
+    assert late is not None
+    assert early.at(3_000) == pytest.approx(3.040)
+    assert late.at(20_000) == pytest.approx(20.0)
+    assert late.rate == pytest.approx(1000.0)
 
 
 def test_an_overflow_is_counted_by_the_adc_s_clock() -> None:

@@ -17,7 +17,7 @@ from rigs.hearing import Hearing, check_indices
 from rigs.icecast import Radio, free_port
 
 from rtclassify.config import ChannelSettings
-from rtclassify.sources.url import ArrivalFit
+from rtclassify.sources.live import ArrivalFit
 
 TONE_HZ = 1000.0
 
@@ -157,7 +157,7 @@ def test_hls_is_heard(tmp_path: Path, send: Send) -> None:
 
 def test_a_burst_at_the_start_does_not_shift_the_times() -> None:
     """Four seconds arrive at once, then audio in real time, each packet up to 0.3 s late."""
-    fit = ArrivalFit(rate=1000)
+    fit = ArrivalFit(1000, error_s=0.5)
     for sample in range(0, 4000, 100):
         fit.mark(sample, 50.0)
     random = np.random.default_rng(3)
@@ -169,7 +169,7 @@ def test_a_burst_at_the_start_does_not_shift_the_times() -> None:
 
 
 def test_a_server_whose_clock_runs_slow_is_followed() -> None:
-    fit = ArrivalFit(rate=1000)
+    fit = ArrivalFit(1000, error_s=0.5)
     for second in range(4000):
         fit.mark(second * 1000, second * 1.0001)
     line = fit.line

@@ -37,6 +37,42 @@ class Fit(Protocol):
         """The current fit, or None before the first mark."""
 
 
+class ArrivalFit:
+    """Date frames by when they arrived, at the nominal rate.
+
+    A frame cannot arrive before it is captured, and some are held up: in a buffer, on the way, in
+    a server's first burst. The line through the least delayed frame of the last `SPAN_S` is
+    therefore the best guess; a delay that all frames share stays unknown.
+
+    Args:
+        rate: Frames per second.
+        error_s: How far the line may be off.
+    """
+
+    SPAN_S = 300.0
+
+    def __init__(self, rate: int, *, error_s: float) -> None:
+        self._rate = rate
+        self._error_s = error_s
+        self._earliest: deque[tuple[float, float]] = deque()
+
+    def mark(self, sample: int, clock_s: float) -> None:
+        """Note that `sample` arrived at `clock_s`."""
+        began_s = clock_s - sample / self._rate
+        while self._earliest and self._earliest[-1][1] >= began_s:
+            self._earliest.pop()
+        self._earliest.append((clock_s, began_s))
+        while self._earliest[0][0] < clock_s - self.SPAN_S:
+            self._earliest.popleft()
+
+    @property
+    def line(self) -> Line | None:
+        """The line, or None before the first mark."""
+        if not self._earliest:
+            return None
+        return Line(0.0, self._earliest[0][1], float(self._rate), self._error_s)
+
+
 class Capture:
     """One opening of a live source: written by its thread, read by the thinking thread.
 

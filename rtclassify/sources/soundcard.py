@@ -12,18 +12,21 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from rtclassify.clock import Timeline
+from rtclassify.clock import Line, Timeline
 from rtclassify.errors import RtclassifyError, SourceError
 from rtclassify.sources import Request
 from rtclassify.sources.cards import find_card, list_cards
-from rtclassify.sources.live import Backoff, Feed
-from rtclassify.sources.portaudio import CLOSE_S, Stream, library, open_card
+from rtclassify.sources.live import ArrivalFit, Backoff, Feed
+from rtclassify.sources.portaudio import CLOSE_S, SETTLING_S, Stream, library, open_card
 from rtclassify.stream import Item, Samples
 
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 10.0
 PATIENCE_S = 6.0
 """Opening a card that answers takes less, even when a child has to list the cards."""
+
+ARRIVAL_ERROR_S = 0.03
+"""A card delivers a block, or two at once, after it was captured."""
 
 
 def default_input_exists() -> bool:
@@ -33,6 +36,29 @@ def default_input_exists() -> bool:
     except RtclassifyError:
         return False
     return True
+
+
+class CardFit:
+    """Date a card's frames: by arrival until its ADC times have settled, by those from then on.
+
+    Args:
+        rate: Frames per second.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._settled = SETTLING_S * rate
+        self._arrivals = ArrivalFit(rate, error_s=ARRIVAL_ERROR_S)
+        self._adc = Timeline(rate)
+
+    def mark(self, sample: int, clock_s: float) -> None:
+        """Note that `sample` was captured at `clock_s`."""
+        fit = self._adc if sample > self._settled else self._arrivals
+        fit.mark(sample, clock_s)
+
+    @property
+    def line(self) -> Line | None:
+        """The line, or None before the first mark."""
+        return self._adc.line or self._arrivals.line
 
 
 def play(samples: Samples, rate: int) -> None:
@@ -58,7 +84,7 @@ class SoundcardSource:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._feed = Feed(request, Timeline)
+        self._feed = Feed(request, CardFit)
         self._backoff = Backoff(first_s=FIRST_RETRY_S, last_s=LAST_RETRY_S)
         self._asked_s = self._retry_s = 0.0
         self._stream: Stream | None = None

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rtclassify.clock import Line
 from rtclassify.errors import SourceError
 from rtclassify.sources import Request
 from rtclassify.sources.decoder import Decoder, Piece
-from rtclassify.sources.live import Backoff, Capture, Feed
+from rtclassify.sources.live import ArrivalFit, Backoff, Capture, Feed
 from rtclassify.stream import Item
 
 OPEN_S = 10.0
@@ -30,41 +29,8 @@ FASTEST = 20.0
 """Servers send some seconds in one burst at first; at this many times real time the thinking
 thread keeps up with it."""
 
-
-class ArrivalFit:
-    """Date frames by when they arrived, at the nominal rate.
-
-    A frame cannot arrive before it is played, and some are held up: on the way, in a server's
-    first burst, in a segment. The line through the least delayed frame of the last `SPAN_S` is
-    therefore the best guess. The delay that all frames share (encoder, server, network) is
-    unknown; `ERROR_S` allows for the rest.
-
-    Args:
-        rate: Frames per second.
-    """
-
-    SPAN_S = 300.0
-    ERROR_S = 0.5
-
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._earliest: deque[tuple[float, float]] = deque()
-
-    def mark(self, sample: int, clock_s: float) -> None:
-        """Note that `sample` arrived at `clock_s`."""
-        began_s = clock_s - sample / self._rate
-        while self._earliest and self._earliest[-1][1] >= began_s:
-            self._earliest.pop()
-        self._earliest.append((clock_s, began_s))
-        while self._earliest[0][0] < clock_s - self.SPAN_S:
-            self._earliest.popleft()
-
-    @property
-    def line(self) -> Line | None:
-        """The line, or None before the first mark."""
-        if not self._earliest:
-            return None
-        return Line(0.0, self._earliest[0][1], float(self._rate), self.ERROR_S)
+ARRIVAL_ERROR_S = 0.5
+"""Networks and segments are vague by that much; what encoder and server add is unknown."""
 
 
 class UrlSource:
@@ -76,7 +42,7 @@ class UrlSource:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._feed = Feed(request, ArrivalFit)
+        self._feed = Feed(request, partial(ArrivalFit, error_s=ARRIVAL_ERROR_S))
         self._news: queue.SimpleQueue[Capture | str] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="decode-url", daemon=True)
