@@ -74,7 +74,7 @@ class Service:
         clock: Clock,
         *,
         reread: Callable[[], Settings],
-        terminal: bool = False,
+        terminal: bool,
     ) -> None:
         self._notifier = notifier
         self._clock = clock

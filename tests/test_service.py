@@ -56,14 +56,16 @@ def service_of(
     manager: Manager, clock: ManualClock | None = None, *, watchdog_s: float | None = None
 ) -> Service:
     notifier = Notifier(manager.address, watchdog_s=watchdog_s)
-    return Service(notifier, clock or ManualClock(), reread=lambda: Settings(model="another"))
+    return Service(
+        notifier, clock or ManualClock(), reread=lambda: Settings(model="another"), terminal=False
+    )
 
 
 def refusing(manager: Manager) -> Service:
     def reread() -> Settings:
         raise ConfigError("modle is not a known key; did you mean model?")
 
-    return Service(Notifier(manager.address), ManualClock(), reread=reread)
+    return Service(Notifier(manager.address), ManualClock(), reread=reread, terminal=False)
 
 
 def test_an_abstract_socket_is_told_as_well():
@@ -183,7 +185,7 @@ def test_a_stop_at_any_turn_closes_every_segment_that_opened(stop_at, sound):
         for second, loud in enumerate(sound)
     ]
     sink, turns = MemorySink(), 0
-    with Service(Notifier(None), ManualClock(), reread=Settings) as service:
+    with Service(Notifier(None), ManualClock(), reread=Settings, terminal=False) as service:
 
         def turn() -> bool:
             nonlocal turns
