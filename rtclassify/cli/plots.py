@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 from numpy.typing import NDArray
 
 from rtclassify.cli.colours import colour_of
@@ -31,6 +31,8 @@ WAVE = "#51606f"
 FAINT = "#8a94a0"
 MAP = "magma"
 THRESHOLD = 0.5
+TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300)
+MOST_TICKS = 13
 LETTER_SHARE = 0.0075
 """Width of a letter as a share of the label bar's."""
 
@@ -123,7 +125,9 @@ def _draw_probabilities(axis: Axes, excerpt: Excerpt) -> None:
     middles = [(label.start + label.end) / 2 / excerpt.rate for label in excerpt.labels]
     for answer in excerpt.labels[0].probs if excerpt.labels else ():
         probs = [label.probs[answer] for label in excerpt.labels]
-        axis.plot(middles, probs, color=colour_of(answer), linewidth=1.4, label=answer)
+        alone = "o" if len(probs) == 1 else None
+        colour = colour_of(answer)
+        axis.plot(middles, probs, color=colour, linewidth=1.4, marker=alone, label=answer)
     axis.axhline(THRESHOLD, color=FAINT, linewidth=0.8, linestyle=(0, (4, 4)))
     axis.set_ylim(-0.03, 1.03)
     axis.set_yticks([0, 0.5, 1])
@@ -233,7 +237,9 @@ def _clean(axis: Axes) -> None:
 
 def _time_axis(axis: Axes, excerpt: Excerpt) -> None:
     axis.set_xlim(*_span_s(excerpt))
-    axis.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 1.5, 2, 3, 5, 6, 10]))
+    shown_s = len(excerpt.audio) / excerpt.rate
+    step_s = next((step for step in TICKS_S if shown_s / step <= MOST_TICKS), TICKS_S[-1])
+    axis.xaxis.set_major_locator(MultipleLocator(step_s))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda at, _: clock_time(at).removesuffix(".0")))
     axis.set_xlabel("time", color=FAINT)
 
