@@ -20,6 +20,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import soundfile
@@ -63,8 +64,8 @@ def main() -> int:
     else:
         for group in read_tsv(HERE / "pack.tsv"):
             clone(group, chosen.folder / "repositories", pack)
-    excluded = {row["path"] for row in read_tsv(HERE / "exclusions.tsv")}
-    kept = [row for row in rows if where(row) not in excluded]
+    exclusions = read_tsv(HERE / "exclusions.tsv")
+    kept = [row for row in rows if not excluded(row, exclusions)]
     problems = [f"{where(row)}: {what}" for row in kept if (what := wrong(row, chosen.folder))]
     for problem in problems:
         print(f"missing: {problem}", file=sys.stderr)
@@ -136,7 +137,15 @@ def clone(group: dict[str, str], repositories: Path, pack: Path) -> None:
     git = ["git", "-C", str(repository)]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run(
-        [*git, "fetch", "-q", "--depth=1", "--filter=blob:none", group["source_repo"], group["commit"]],
+        [
+            *git,
+            "fetch",
+            "-q",
+            "--depth=1",
+            "--filter=blob:none",
+            group["source_repo"],
+            group["commit"],
+        ],
         check=True,
     )
     subprocess.run(
@@ -157,6 +166,14 @@ def clone(group: dict[str, str], repositories: Path, pack: Path) -> None:
 def where(row: dict[str, str]) -> str:
     """Return the path of a catalogued recording in the corpus folder."""
     return f"unpacked/{row['package']}/{row['path']}"
+
+
+def excluded(row: dict[str, str], exclusions: list[dict[str, str]]) -> bool:
+    """Say whether a catalogued recording is left out because its class is wrong."""
+    return any(
+        row["class"] == rule["class"] and fnmatchcase(where(row), rule["path"])
+        for rule in exclusions
+    )
 
 
 def wrong(row: dict[str, str], folder: Path) -> str:

@@ -41,6 +41,9 @@ def train(
         Path | None, typer.Option(help="Where decoded audio is kept for the next time.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
+    start: Annotated[
+        str, typer.Option(help="A model to go on from, for instance with a station's own audio.")
+    ] = "",
 ) -> None:
     """Make a model from recordings.
 
@@ -49,9 +52,19 @@ def train(
     with hushed():
         from rtclassify.training.job import Job, run
     job = Job(
-        data, out, network, frontend, epochs, batch, seed, loader, cache or _cache(), minutes,
+        data,
+        out,
+        network,
+        frontend,
+        epochs,
+        batch,
+        seed,
+        loader,
+        cache or _cache(),
+        minutes,
+        start,
         command=shlex.join(["rtclassify", *sys.argv[1:]]),
-    )  # fmt: skip
+    )
     with Terminal() as terminal:
         said = run(job, terminal)
     print(f"{out} is ready. {said}")
@@ -67,8 +80,12 @@ class Terminal:
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import (
-            BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn,
-        )  # fmt: skip
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self._progress = Progress(
             TextColumn("{task.description}"),

@@ -20,9 +20,15 @@ from rtclassify.training.library import Take
 
 CHUNKS = 6
 RECIPE = Recipe(
-    learning_rate=3e-6, cosine=False, batch=12, epochs=500, patience=None, target=0.95,
-    log_every=5, keep_best=False,
-)  # fmt: skip
+    learning_rate=3e-6,
+    cosine=False,
+    batch=12,
+    epochs=500,
+    patience=None,
+    target=0.95,
+    log_every=5,
+    keep_best=False,
+)
 
 
 def chunks(takes: Sequence[Take], window: int) -> tuple[Stored, Samples, list[str]]:

@@ -8,29 +8,29 @@ from __future__ import annotations
 import numpy as np
 
 from rtclassify.stream import Samples
-from rtclassify.training.synthetic import shaped, white
+from rtclassify.training.shaping import Hertz, happens, shaped, white
 
 LOW_PASS_HZ = (3_400.0, 4_000.0, 5_500.0, 7_000.0)
 TELEPHONE_HZ = (300.0, 3_400.0)
 TELEPHONE_ODDS, LOW_PASS_ODDS, HIGH_PASS_ODDS = 0.12, 0.43, 0.1
 LIMITER_ODDS, COMPANDING_ODDS = 0.15, 0.08
-GAIN_DBFS = (-45.0, -5.0)
+GAIN_DBFS = (-48.0, -8.0)
 DITHER_DBFS = (-100.0, -70.0)
 
 
 def distort(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
     """Pass a window through a random chain: filters, limiting, coarse samples, gain."""
-    audio = coloured_by_the_way(audio, rate, rng)
-    if rng.random() < LIMITER_ODDS:
-        audio = limit(audio, drive_db=rng.uniform(3.0, 18.0), hard=rng.random() < 0.5)
+    audio = relayed(audio, rate, rng)
+    if happens(rng, LIMITER_ODDS):
+        audio = limit(audio, drive_db=rng.uniform(3.0, 18.0), hard=happens(rng, 0.5))
     audio = gain(audio, rng.uniform(*GAIN_DBFS))
-    if rng.random() < COMPANDING_ODDS:
+    if happens(rng, COMPANDING_ODDS):
         audio = companded(audio)
     dither = 10 ** (rng.uniform(*DITHER_DBFS) / 20)
     return audio + np.float32(dither) * white(len(audio), rng)
 
 
-def band(hz: Samples, low_hz: float, high_hz: float) -> Samples:
+def band(hz: Hertz, low_hz: float, high_hz: float) -> Hertz:
     """Return the response of a band with soft edges at frequencies in Hz."""
     return 1 / (1 + (low_hz / hz) ** 16) / (1 + (hz / high_hz) ** 24)
 
@@ -60,7 +60,7 @@ def companded(audio: Samples) -> Samples:
     return (np.sign(rounded) * np.expm1(np.abs(rounded) * np.log(256)) / 255).astype(np.float32)
 
 
-def coloured_by_the_way(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
+def relayed(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
     """Limit the band at random and tilt what is left, as links and microphones do."""
     low_hz, high_hz = 20.0, float(rate)
     draw = rng.random()
@@ -70,10 +70,10 @@ def coloured_by_the_way(audio: Samples, rate: int, rng: np.random.Generator) -> 
         high_hz = rng.choice(LOW_PASS_HZ) * rng.uniform(0.9, 1.1)
     elif draw < TELEPHONE_ODDS + LOW_PASS_ODDS + HIGH_PASS_ODDS:
         low_hz = rng.uniform(80.0, 300.0)
-    bumps_db = rng.uniform(-8.0, 8.0, 6) * (rng.random() < 0.5)
+    bumps_db = rng.uniform(-8.0, 8.0, 6) * happens(rng, 0.5)
     places = np.linspace(np.log(50.0), np.log(rate / 2), 6)
 
-    def curve(hz: Samples) -> Samples:
+    def curve(hz: Hertz) -> Hertz:
         return band(hz, low_hz, high_hz) * 10 ** (np.interp(np.log(hz), places, bumps_db) / 20)
 
     return shaped(audio, rate, curve)

@@ -26,7 +26,7 @@ VALIDATION_SHARE = 0.2
 COLUMNS = ("path", "start", "end", "labels")
 NOT_AUDIO = {".txt", ".md", ".tsv", ".csv", ".json", ".xml", ".html", ".pdf", ".py", ".log"}
 # The first that matches a folder's name; speech_music before speech.
-CLASS_FOLDERS = (
+CLASS_FOLDERS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (re.compile(r"both|speech[ _+&-]*(and[ _]*)?music", re.IGNORECASE), frozenset(LABELS)),
     (re.compile(r"speech", re.IGNORECASE), frozenset({"speech"})),
     (re.compile(r"music", re.IGNORECASE), frozenset({"music"})),

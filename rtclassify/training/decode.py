@@ -2,8 +2,8 @@
 
 Short WAVs go through pydub, which reads them in this process; for all else it would start one of
 its own, and it holds whole files in memory. The rest, and WAVs of kinds that pydub does not know,
-are read as `rtclassify classify` reads them. The result is kept in a cache: one file of 16-bit samples
-that grows at its end, and a table of what lies where.
+are read as ``rtclassify classify`` reads them. The result is kept in a cache: one file of 16-bit
+samples that grows at its end, and a table of what lies where.
 """
 
 from __future__ import annotations

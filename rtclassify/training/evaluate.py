@@ -7,7 +7,7 @@ most 20 %.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from rtclassify.stream import Samples
 from rtclassify.training import augment
-from rtclassify.training.decode import FULL_SCALE
-from rtclassify.training.fit import right
+from rtclassify.training.decode import Stored, stored
+from rtclassify.training.fit import THRESHOLD, right
 from rtclassify.training.library import Library
 from rtclassify.training.mix import Layer, Mixer, Scene, levelled, mix
 
@@ -27,7 +27,12 @@ PER_CONDITION = 80
 LEVEL_DBFS = -20.0
 QUIET_DBFS = -45.0
 OVER_MUSIC_DB = (15, 10, 5, 0, -5)
+CLEAN = "clean"
 KINDS = ("speech", "music", "both", "other")
+
+
+Chain = Callable[[Samples], Samples]
+Asked = tuple[Scene, str, str, Chain]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +43,10 @@ class Validation:
         audio: 16-bit, shape (n, window).
         targets: Shape (n, labels), each clear.
         sources: The collection of each, or the kind for mixtures.
-        conditions: What was done to each; ``clean`` for nothing.
+        conditions: What was done to each; `CLEAN` for nothing.
     """
 
-    audio: NDArray[np.int16]
+    audio: Stored
     targets: Samples
     sources: Sequence[str]
     conditions: Sequence[str]
@@ -50,37 +55,38 @@ class Validation:
 def draw(library: Library, window: int, *, seed: int) -> Validation:
     """Draw validation windows; the same library and seed give the same windows."""
     rng = np.random.default_rng(seed)
-    mixer = Mixer(library, window, rng)
-    rows: list[tuple[Samples, Samples, str, str]] = []
-
-    def add(scene: Scene, source: str, condition: str, after: Chain) -> None:
+    rows = []
+    for scene, source, condition, chain in _scenes(library, window, rng):
         audio, target = mix(scene, library.rate)
         if np.all((target <= CLEAR) | (target >= 1 - CLEAR)):
-            audio = augment.gain(audio, LEVEL_DBFS)
-            rows.append((_stored(after(audio)), target, source, condition))
-
-    for kind, name, scene in _clean(library, window, rng):
-        add(scene, f"{name} ({kind})", "clean", _nothing)
-    for condition, after in _chains(library.rate).items():
-        for kind in ("speech", "music", "other"):
-            for _ in range(PER_CONDITION // 2):
-                add(getattr(mixer, kind)(), kind, condition, after)
-    for above_db in OVER_MUSIC_DB:
-        for _ in range(PER_CONDITION):
-            scene = mixer.voice_over(above_db=above_db)
-            add(scene, "both", f"speech over music {above_db:+d} dB", _nothing)
-    for condition, make in (
-        ("made noise and babble", mixer.made_noise),
-        ("speech in noise", mixer.speech_in_noise),
-        ("changes", mixer.change),
-    ):
-        for _ in range(PER_CONDITION):
-            add(make(), "mixtures", condition, _nothing)
+            audio = chain(augment.gain(audio, LEVEL_DBFS))
+            rows.append((stored(audio), target, source, condition))
     audio, targets, sources, conditions = zip(*rows, strict=True)
     return Validation(np.stack(audio), np.stack(targets), sources, conditions)
 
 
-Chain = Callable[[Samples], Samples]
+def _scenes(library: Library, window: int, rng: np.random.Generator) -> Iterator[Asked]:
+    """Yield scenes with their source, their condition and what is then done to their audio."""
+    mixer = Mixer(library, window, rng)
+    for kind, name, scene in _clean(library, window, rng):
+        yield scene, f"{name} ({kind})", CLEAN, _nothing
+    plain = {"speech": mixer.speech, "music": mixer.music, "other": mixer.other}
+    for condition, chain in _chains(library.rate).items():
+        for kind, make in plain.items():
+            for _ in range(PER_CONDITION // 2):
+                yield make(), kind, condition, chain
+    for above_db in OVER_MUSIC_DB:
+        for _ in range(PER_CONDITION):
+            scene = mixer.voice_over(above_db=above_db)
+            yield scene, "both", f"speech over music {above_db:+d} dB", _nothing
+    mixtures = {
+        "made noise and babble": mixer.made_noise,
+        "speech in noise": mixer.speech_in_noise,
+        "changes": mixer.change,
+    }
+    for condition, make in mixtures.items():
+        for _ in range(PER_CONDITION):
+            yield make(), "mixtures", condition, _nothing
 
 
 def _nothing(audio: Samples) -> Samples:
@@ -112,14 +118,10 @@ def _clean(
     return scenes
 
 
-def _stored(audio: Samples) -> NDArray[np.int16]:
-    return np.round(np.clip(audio, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
-
-
 def measure(validation: Validation, probabilities: Samples) -> dict[str, Any]:
     """Count what is right: overall, by source, by condition, and which kind is taken for which."""
-    targets = validation.targets >= 0.5
-    answers = probabilities >= 0.5
+    targets = validation.targets >= THRESHOLD
+    answers = probabilities >= THRESHOLD
     hits = right(probabilities, validation.targets)
     confusion = np.zeros((len(KINDS), len(KINDS)), int)
     np.add.at(confusion, (_kinds(targets), _kinds(answers)), 1)
@@ -136,7 +138,7 @@ def measure(validation: Validation, probabilities: Samples) -> dict[str, Any]:
             "missed_music": _share(~answers[targets[:, 1], 1]),
             "false_music": _share(answers[~targets[:, 1], 1]),
         },
-        "by_source": _by(validation.sources, hits, np.array(validation.conditions) == "clean"),
+        "by_source": _by(validation.sources, hits, np.array(validation.conditions) == CLEAN),
         "by_condition": _by(validation.conditions, hits, np.ones(len(hits), bool)),
         "confusion": {"kinds": KINDS, "rows_are_truth": confusion.tolist()},
     }

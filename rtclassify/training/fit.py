@@ -1,10 +1,11 @@
-"""The training loop: batches in, best weights kept, stopped by patience, a target, time or Ctrl-C."""
+"""The training loop: batches in, best weights kept; patience, a target, time or Ctrl-C end it."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Full, Queue
 from threading import Event, Thread
@@ -22,7 +23,9 @@ from rtclassify.training.decode import FULL_SCALE
 Batch = tuple[Samples, Samples]
 Audio = NDArray[np.int16] | Samples
 
+THRESHOLD = 0.5
 QUEUED = 8
+PATIENCE_S = 0.2
 SCORE_AT_ONCE = 64
 LAST_RATE = 0.01
 """With cosine decay, the share of the learning rate that is left at the end."""
@@ -54,9 +57,15 @@ class Recipe:
 
 
 PRODUCT = Recipe(
-    learning_rate=1.5e-3, cosine=True, batch=32, epochs=40, patience=10, target=None,
-    log_every=1, keep_best=True,
-)  # fmt: skip
+    learning_rate=1.5e-3,
+    cosine=True,
+    batch=32,
+    epochs=40,
+    patience=10,
+    target=None,
+    log_every=1,
+    keep_best=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ def fit(
     steps: int,
     held: Held,
     limit_s: float,
-    on_step: Callable[[int, float], None],
+    on_step: Callable[[float], None],
     on_epoch: Callable[[int, Epoch], None],
 ) -> History:
     """Train `model` in place.
@@ -108,7 +117,7 @@ def fit(
         steps: Batches in an epoch.
         held: What is validated after each epoch.
         limit_s: Stop after so many seconds.
-        on_step: Told the number of the step and its loss.
+        on_step: Told the loss of each step.
         on_epoch: Told the number of the epoch, from 1, and how it ended.
 
     Raises:
@@ -130,7 +139,7 @@ def fit(
                     optimizer.learning_rate = recipe.learning_rate * _cosine(progress)
                 losses.append(float(step(audio, target)))
                 done += 1
-                on_step(done, losses[-1])
+                on_step(losses[-1])
                 if spent > limit_s:
                     break
             loss, right = _validate(model, frontend, held)
@@ -140,7 +149,7 @@ def fit(
             if not recipe.keep_best or best == number - 1:
                 history.best, weights = number - 1, model.get_weights()
             on_epoch(number, epoch)
-            if reason := _enough(recipe, history, best, time.monotonic() - begun > limit_s):
+            if reason := _enough(recipe, history, best, late=time.monotonic() - begun > limit_s):
                 history.stopped = reason
                 break
     except KeyboardInterrupt:
@@ -167,7 +176,7 @@ def scores(model: keras.Model, frontend: Frontend, audio: Audio) -> Samples:
 
 def right(probabilities: Samples, targets: Samples) -> NDArray[np.bool_]:
     """Say of each window whether every answer is right at the threshold of one half."""
-    return np.all((probabilities >= 0.5) == (targets >= 0.5), axis=1)
+    return np.all((probabilities >= THRESHOLD) == (targets >= THRESHOLD), axis=1)
 
 
 def crossentropy(probabilities: Samples, targets: Samples) -> float:
@@ -176,24 +185,42 @@ def crossentropy(probabilities: Samples, targets: Samples) -> float:
     return float(-np.mean(targets * np.log(p) + (1 - targets) * np.log(1 - p)))
 
 
-def ahead(batches: Iterator[Batch], stop: Event) -> Iterator[Batch]:
-    """Make batches in a thread of their own, a few ahead, until `stop` is set."""
-    queue: Queue[Batch] = Queue(QUEUED)
+@contextmanager
+def ahead(batches: Iterator[Batch]) -> Iterator[Iterator[Batch]]:
+    """Make batches in a thread of their own, a few ahead, until the ``with`` is left.
 
-    def work() -> None:
-        for batch in batches:
-            while not stop.is_set():
-                try:
-                    queue.put(batch, timeout=0.2)
-                    break
-                except Full:
-                    continue
-            if stop.is_set():
+    An exception in that thread comes out where the batch would have.
+    """
+    queue: Queue[Batch | BaseException] = Queue(QUEUED)
+    left = Event()
+
+    def put(item: Batch | BaseException) -> None:
+        while not left.is_set():
+            with suppress(Full):
+                queue.put(item, timeout=PATIENCE_S)
                 return
 
-    Thread(target=work, name="windows", daemon=True).start()
-    while True:
-        yield queue.get()
+    def work() -> None:
+        try:
+            while not left.is_set():
+                put(next(batches))
+        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever takes
+            put(error)
+
+    def taken() -> Iterator[Batch]:
+        while True:
+            item = queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    thread = Thread(target=work, name="windows", daemon=True)
+    thread.start()
+    try:
+        yield taken()
+    finally:
+        left.set()
+        thread.join()
 
 
 def _compiled_step(
@@ -223,7 +250,7 @@ def _validate(model: keras.Model, frontend: Frontend, held: Held) -> tuple[float
     return crossentropy(answers, held.targets), float(np.mean(right(answers, held.targets)))
 
 
-def _enough(recipe: Recipe, history: History, best: int, late: bool) -> str:
+def _enough(recipe: Recipe, history: History, best: int, *, late: bool) -> str:
     """Say why training should stop, or nothing."""
     if late:
         return "time limit"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event
 from typing import Any, Protocol
 
 import keras
@@ -15,15 +17,19 @@ import numpy as np
 import tensorflow as tf
 
 from rtclassify import __version__, bundle, frontends, networks
-from rtclassify.errors import DataError
+from rtclassify.errors import DataError, UsageError
+from rtclassify.frontends import Frontend
+from rtclassify.networks import Network
 from rtclassify.training import article, dataset, decode, evaluate, fit, report, tfds
 from rtclassify.training.dataset import LABELS, Clip, Split
-from rtclassify.training.evaluate import Validation
+from rtclassify.training.evaluate import CLEAN, Validation
 from rtclassify.training.fit import Batch, Epoch, Recipe
 from rtclassify.training.library import Library, Take
 from rtclassify.training.mix import Mixer
 
-EPOCH_WINDOWS = 4_096
+Sides = dict[Split, list[Take]]
+
+EPOCH_WINDOWS = 8_192
 SHORTEST_S = 0.1
 NAMED = 3
 """Unreadable files that are named, of however many."""
@@ -44,6 +50,7 @@ class Job:
         loader: ``tfds:NAME``, or an empty string for files.
         cache: Where decoded audio is kept.
         minutes: Stop after so long; None for no limit.
+        start: A bundle whose weights are the first ones; empty for none.
         command: What a person typed, for the model card.
     """
 
@@ -57,6 +64,7 @@ class Job:
     loader: str
     cache: Path
     minutes: float | None
+    start: str
     command: str
 
 
@@ -75,9 +83,9 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What the loop is fed with: batches of an epoch, and the windows held out."""
+    """What the loop is fed with: what starts an epoch of batches, and the windows held out."""
 
-    epoch_batches: Callable[[], Iterator[Batch]]
+    epoch_batches: Callable[[], Iterable[Batch]]
     steps: int
     validation: Validation
 
@@ -94,33 +102,59 @@ def run(job: Job, watcher: Watcher) -> str:
     keras.utils.set_random_seed(job.seed)
     frontend = frontends.FRONTENDS[job.frontend]()
     network = networks.NETWORKS[job.network]()
-    recipe = _recipe(job)
-    train, held = load(job, frontend.rate, watcher)
+    start = _start(job, network, frontend)
+    sides = load(job, frontend.rate, watcher)
     frames = frontends.frame_count(frontend, frontend.window)
     model = network.build(frames=frames, bands=frontend.bands, labels=len(LABELS))
+    if start:
+        model.set_weights(start.model.get_weights())
     for part in ("trunk", "head"):
-        model.get_layer(part).summary(print_fn=lambda text: watcher.line(text), line_length=80)
-    stop = Event()
-    prepare = _chunked if job.network == "article" else _mixed
-    material = prepare(train, held, frontend, recipe, job.seed, stop)
-    try:
-        history = _fit(model, frontend, recipe, material, job.minutes, watcher)
-    finally:
-        stop.set()
+        model.get_layer(part).summary(print_fn=watcher.line, line_length=80)
+    feed = _chunked if job.network == "article" else _mixed
+    recipe = _recipe(job)
+    with feed(sides, frontend, recipe, job.seed) as material:
+        history = _fit(
+            model, frontend, recipe, material, minutes=job.minutes, watcher=watcher
+        )
     probabilities = fit.scores(model, frontend, material.validation.audio)
     metrics = evaluate.measure(material.validation, probabilities)
     metrics |= _circumstances(job, recipe, history, time.monotonic() - begun)
-    data = _provenance(job, train, held, frontend.rate)
+    data = _provenance(job, sides, frontend.rate)
     bundle.save(
-        job.out, model=model, frontend=frontend, network=network, labels=LABELS, data=data,
-        metrics=metrics, card=report.card(job.out.name, metrics, data, job.command),
-    )  # fmt: skip
+        job.out,
+        model=model,
+        frontend=frontend,
+        network=network,
+        labels=LABELS,
+        data=data,
+        metrics=metrics,
+        card=report.card(job.out.name, metrics, data, job.command),
+    )
     report.draw(job.out, history, metrics)
     return report.sentence(metrics)
 
 
-def load(job: Job, rate: int, watcher: Watcher) -> tuple[list[Take], list[Take]]:
-    """Find, split and decode the data; return what trains and what is held out.
+def _start(job: Job, network: Network, frontend: Frontend) -> bundle.Bundle | None:
+    """Load the model to start from, if one was named.
+
+    Raises:
+        BundleError: If it cannot be used.
+        UsageError: If it is of another shape than what is to be trained.
+    """
+    if not job.start:
+        return None
+    start = bundle.load(bundle.find(job.start))
+    theirs = (start.network.config(), start.frontend.config(), start.description.labels)
+    if theirs != (network.config(), frontend.config(), LABELS):
+        raise UsageError(
+            f"{job.start} has another network, front end or labels than what is to be trained; "
+            "start from one that has the same, or leave --start out."
+        )
+    return start
+
+
+def load(job: Job, rate: int, watcher: Watcher) -> Sides:
+    """Find, decode and split the data.
 
     Raises:
         DataError: If it cannot be used.
@@ -135,15 +169,15 @@ def load(job: Job, rate: int, watcher: Watcher) -> tuple[list[Take], list[Take]]
     clips = [clip for clip, _ in takes]
     dataset.refuse_one_sided(clips, str(job.data or job.loader))
     by_source = job.data is not None and job.data.is_file()
-    sides: dict[Split, list[Take]] = {"train": [], "val": []}
-    for take, side in zip(
-        takes, dataset.split(clips, seed=job.seed, by_source=by_source), strict=True
-    ):
+    decided = dataset.split(clips, seed=job.seed, by_source=by_source)
+    sides: Sides = {"train": [], "val": []}
+    for take, side in zip(takes, decided, strict=True):
         sides[side].append(take)
     for side, some in sides.items():
         dataset.refuse_one_sided((clip for clip, _ in some), f"The {side} side of the split")
-        watcher.line(f"{side}: {_summary(some, rate)}")
-    return sides["train"], sides["val"]
+        hours = ", ".join(f"{total:.2f} h {kind}" for kind, total in _hours(some, rate).items())
+        watcher.line(f"{side}: {len(some)} clips, {hours}")
+    return sides
 
 
 def _decoded(clips: Sequence[Clip], rate: int, cache: Path, watcher: Watcher) -> list[Take]:
@@ -164,46 +198,45 @@ def _decoded(clips: Sequence[Clip], rate: int, cache: Path, watcher: Watcher) ->
     return takes
 
 
-def _mixed(
-    train: list[Take], held: list[Take], frontend: frontends.Frontend, recipe: Recipe, seed: int,
-    stop: Event,
-) -> Material:  # fmt: skip
-    """Feed windows that are mixed anew for ever."""
-    mixer = Mixer(Library(train, frontend.rate), frontend.window, np.random.default_rng(seed))
-
-    def batches() -> Iterator[Batch]:
-        while True:
-            audio, targets = zip(*(mixer.window() for _ in range(recipe.batch)), strict=True)
-            yield np.stack(audio), np.stack(targets)
-
+@contextmanager
+def _mixed(sides: Sides, frontend: Frontend, recipe: Recipe, seed: int) -> Iterator[Material]:
+    """Feed windows that are mixed anew for ever, in a thread of their own."""
+    rate, window = frontend.rate, frontend.window
+    validation = evaluate.draw(Library(sides["val"], rate), window, seed=seed)
+    mixer = Mixer(Library(sides["train"], rate), window, np.random.default_rng(seed))
     steps = max(1, EPOCH_WINDOWS // recipe.batch)
-    made = fit.ahead(batches(), stop)
-    validation = evaluate.draw(Library(held, frontend.rate), frontend.window, seed=seed)
-    return Material(lambda: (next(made) for _ in range(steps)), steps, validation)
+    with fit.ahead(mixer.batches(recipe.batch)) as made:
+        yield Material(lambda: itertools.islice(made, steps), steps, validation)
 
 
-def _chunked(
-    train: list[Take], held: list[Take], frontend: frontends.Frontend, recipe: Recipe, seed: int,
-    _stop: Event,
-) -> Material:  # fmt: skip
+@contextmanager
+def _chunked(sides: Sides, frontend: Frontend, recipe: Recipe, seed: int) -> Iterator[Material]:
     """Feed the article's chunks as they are."""
-    audio, targets, _ = article.chunks(train, frontend.window)
-    held_audio, held_targets, sources = article.chunks(held, frontend.window)
-    validation = Validation(held_audio, held_targets, sources, ["clean"] * len(sources))
+    audio, targets, _ = article.chunks(sides["train"], frontend.window)
+    held_audio, held_targets, sources = article.chunks(sides["val"], frontend.window)
+    validation = Validation(held_audio, held_targets, sources, [CLEAN] * len(sources))
     epoch = article.shuffled(audio, targets, recipe.batch, np.random.default_rng(seed))
-    return Material(epoch, -(-len(audio) // recipe.batch), validation)
+    yield Material(epoch, math.ceil(len(audio) / recipe.batch), validation)
 
 
 def _fit(
-    model: keras.Model, frontend: frontends.Frontend, recipe: Recipe, material: Material,
-    minutes: float | None, watcher: Watcher,
-) -> fit.History:  # fmt: skip
+    model: keras.Model,
+    frontend: Frontend,
+    recipe: Recipe,
+    material: Material,
+    *,
+    minutes: float | None,
+    watcher: Watcher,
+) -> fit.History:
     watcher.begin("training", material.steps * recipe.epochs)
-    note = ""
+    score = ""
+
+    def on_step(loss: float) -> None:
+        watcher.advance(1, f"loss {loss:.3f}{score}")
 
     def on_epoch(number: int, epoch: Epoch) -> None:
-        nonlocal note
-        note = f"epoch {number}: {epoch.val_right:.1%} right"
+        nonlocal score
+        score = f", {epoch.val_right:.1%} of validation right"
         if number % recipe.log_every == 0:
             watcher.line(
                 f"epoch {number}: loss {epoch.loss:.4f}, validation {epoch.val_loss:.4f}, "
@@ -211,19 +244,23 @@ def _fit(
             )
 
     history = fit.fit(
-        model, frontend, recipe, epoch_batches=material.epoch_batches, steps=material.steps,
+        model,
+        frontend,
+        recipe,
+        epoch_batches=material.epoch_batches,
+        steps=material.steps,
         held=fit.Held(material.validation.audio, material.validation.targets),
-        limit_s=np.inf if minutes is None else 60 * minutes,
-        on_step=lambda _, loss: watcher.advance(1, note or f"loss {loss:.3f}"), on_epoch=on_epoch,
-    )  # fmt: skip
+        limit_s=math.inf if minutes is None else 60 * minutes,
+        on_step=on_step,
+        on_epoch=on_epoch,
+    )
     watcher.line(f"stopped after epoch {len(history.epochs)}: {history.stopped}")
     return history
 
 
 def _recipe(job: Job) -> Recipe:
     recipe = article.RECIPE if job.network == "article" else fit.PRODUCT
-    chosen = {"epochs": job.epochs or recipe.epochs, "batch": job.batch or recipe.batch}
-    return replace(recipe, **chosen)
+    return replace(recipe, epochs=job.epochs or recipe.epochs, batch=job.batch or recipe.batch)
 
 
 def _circumstances(
@@ -232,6 +269,7 @@ def _circumstances(
     kept = history.epochs[history.best]
     return {
         "seed": job.seed,
+        "started_from": bundle.describe(bundle.find(job.start)).tag if job.start else "",
         "epochs": len(history.epochs),
         "kept_epoch": history.best + 1,
         "kept_val_loss": round(kept.val_loss, 5),
@@ -248,14 +286,12 @@ def _circumstances(
     }
 
 
-def _provenance(job: Job, train: list[Take], held: list[Take], rate: int) -> dict[str, Any]:
-    return {
-        "from": job.loader or (job.data.name if job.data else ""),
-        "train_h": _hours(train, rate),
-        "val_h": _hours(held, rate),
-        "train_sources": sorted({clip.source.partition("/")[0] for clip, _ in train}),
-        "val_sources": sorted({clip.source.partition("/")[0] for clip, _ in held}),
-    }
+def _provenance(job: Job, sides: Sides, rate: int) -> dict[str, Any]:
+    data: dict[str, Any] = {"from": job.loader or (job.data.name if job.data else "")}
+    for side, takes in sides.items():
+        data[f"{side}_h"] = _hours(takes, rate)
+        data[f"{side}_sources"] = sorted({clip.source.partition("/")[0] for clip, _ in takes})
+    return data
 
 
 def _hours(takes: list[Take], rate: int) -> dict[str, float]:
@@ -263,8 +299,3 @@ def _hours(takes: list[Take], rate: int) -> dict[str, float]:
     for clip, audio in takes:
         hours[clip.kind] = hours.get(clip.kind, 0.0) + len(audio) / rate / 3600
     return {kind: round(total, 3) for kind, total in sorted(hours.items())}
-
-
-def _summary(takes: list[Take], rate: int) -> str:
-    parts = [f"{hours:.2f} h {kind}" for kind, hours in _hours(takes, rate).items()]
-    return f"{len(takes)} clips, {', '.join(parts)}"

@@ -10,7 +10,7 @@ import numpy as np
 from rtclassify.stream import Samples
 from rtclassify.training.dataset import Clip
 from rtclassify.training.decode import FULL_SCALE, Stored
-from rtclassify.training.synthetic import white
+from rtclassify.training.shaping import happens, white
 
 Take = tuple[Clip, Stored]
 
@@ -76,7 +76,7 @@ class Library:
         All kinds are joined, cut and faded alike, so that a join tells nothing. Some stretches
         are played faster or slower.
         """
-        speed = rng.uniform(*SPEED) if rng.random() < SPEED_SHARE else 1.0
+        speed = rng.uniform(*SPEED) if happens(rng, SPEED_SHARE) else 1.0
         audio = self._join(voice, int(np.ceil(samples * speed)) + 1, rng)
         if speed != 1.0:
             audio = np.interp(np.arange(samples) * speed, np.arange(len(audio)), audio)
@@ -88,7 +88,7 @@ class Library:
         audio = np.zeros(samples, np.float32)
         index, offset = self._begin(voice, samples, rng)
         longest = samples
-        if rng.random() < CUT_SHARE:
+        if happens(rng, CUT_SHARE):
             longest = int(rng.uniform(*CUT_S) * self.rate)
         at = 0
         while at < samples:

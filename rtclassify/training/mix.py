@@ -8,7 +8,7 @@ to the speech.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from rtclassify.stream import Samples
 from rtclassify.training import augment, synthetic
 from rtclassify.training.dataset import LABELS
 from rtclassify.training.library import Library
+from rtclassify.training.shaping import happens
 
 TICK_S = 0.1
 SILENT_DB = -45.0
@@ -74,10 +75,18 @@ class Mixer:
         self._window = window
         self._rng = rng
         self._scenes: list[Callable[[], Scene]] = [
-            self.speech, self.music, self.other, self.speech_over_music, self.speech_in_noise,
-            self.music_in_noise, self.layered_music, self.change, self.talk_over, self.both,
+            self.speech,
+            self.music,
+            self.other,
+            self.speech_over_music,
+            self.speech_in_noise,
+            self.music_in_noise,
+            self.layered_music,
+            self.change,
+            self.talk_over,
+            self.both,
         ]
-        odds = np.array([0.19, 0.19, 0.19, 0.12, 0.06, 0.03, 0.04, 0.12, 0.06, 0.0])
+        odds = np.array([0.18, 0.18, 0.18, 0.15, 0.06, 0.03, 0.05, 0.1, 0.07, 0.0])
         if "both" in library.voices:
             odds[-1] = 0.1
         self._odds = odds / odds.sum()
@@ -87,6 +96,12 @@ class Mixer:
         layers = self._scenes[self._rng.choice(len(self._odds), p=self._odds)]()
         audio, target = mix(layers, self._library.rate)
         return augment.distort(audio, self._library.rate, self._rng), target
+
+    def batches(self, size: int) -> Iterator[tuple[Samples, Samples]]:
+        """Yield batches of windows, shape (size, window), and targets, (size, labels), for ever."""
+        while True:
+            audio, targets = zip(*(self.window() for _ in range(size)), strict=True)
+            yield np.stack(audio), np.stack(targets)
 
     def speech(self) -> Scene:
         """One voice."""
@@ -103,7 +118,7 @@ class Mixer:
     def other(self) -> Scene:
         """Noise: recorded, made, a crowd's babble, or two of these."""
         first = self._noise()
-        if self._rng.random() < 0.25:
+        if happens(self._rng, 0.25):
             return [first, quieter(self._noise(), self._rng.uniform(0.0, 15.0))]
         return [first]
 
@@ -129,7 +144,7 @@ class Mixer:
     def voice_over(self, *, above_db: float) -> Scene:
         """A voice that is `above_db` louder than the music under it."""
         voice, record = self._stretch("speech"), self._stretch("music")
-        if self._rng.random() < 0.4:
+        if happens(self._rng, 0.4):
             depth = self._rng.uniform(0.2, 0.8)
             record = replace(record, audio=_ducked(record.audio, voice.audio, depth))
         return [voice, quieter(record, above_db)]
@@ -138,7 +153,7 @@ class Mixer:
         """A presenter who begins or ends within a window of music."""
         voice, record = self.speech_over_music()
         at, fade = self._rng.uniform(0.1, 0.9), self._rng.uniform(0.0, 0.05)
-        span = {"start": at} if self._rng.random() < 0.5 else {"end": at}
+        span = {"start": at} if happens(self._rng, 0.5) else {"end": at}
         return [replace(voice, **span, fade_in=fade, fade_out=fade), record]
 
     def change(self) -> Scene:
@@ -165,7 +180,7 @@ class Mixer:
 
     def made_noise(self) -> Scene:
         """Noise that was never recorded: synthetic, or a crowd mixed of many voices."""
-        if self._rng.random() < BABBLE_ODDS:
+        if happens(self._rng, BABBLE_ODDS):
             voices = [self._stretch("speech") for _ in range(self._rng.integers(*BABBLE_VOICES))]
             audio = sum((voice.audio for voice in voices), np.float32(0))
         else:
@@ -173,7 +188,7 @@ class Mixer:
         return [Layer(levelled(audio), frozenset())]
 
     def _noise(self) -> Layer:
-        if "other" in self._library.voices and self._rng.random() < RECORDED_ODDS:
+        if "other" in self._library.voices and happens(self._rng, RECORDED_ODDS):
             return self._stretch("other")
         return self.made_noise()[0]
 
@@ -211,6 +226,6 @@ def quieter(layer: Layer, decibels: float) -> Layer:
 def _ducked(record: Samples, voice: Samples, depth: float) -> Samples:
     """Turn the record down while the voice is heard, as a desk does, within half a second."""
     parts = np.abs(voice[: len(voice) // 50 * 50]).reshape(50, -1).max(axis=1)
-    held = np.convolve(parts > 0.3 * parts.max(), np.ones(5), mode="same") > 0  # noqa: PLR2004
+    held = np.convolve(parts > 0.3 * parts.max(), np.ones(5), mode="same") > 0
     level = np.interp(np.linspace(0, 49, len(record)), np.arange(50), 1.0 - depth * held)
     return record * level.astype(np.float32)

@@ -64,9 +64,13 @@ def draw_curves(history: History) -> Figure:
     for axis, value in ((left, kept.val_loss), (right, kept.val_right)):
         axis.plot(history.best + 1, value, "o", color=HELD)
     right.annotate(
-        f"kept: {kept.val_right:.1%}", (history.best + 1, kept.val_right), color=INK,
-        xytext=(0, -16), textcoords="offset points", ha="right" if history.best else "left",
-    )  # fmt: skip
+        f"kept: {kept.val_right:.1%}",
+        (history.best + 1, kept.val_right),
+        color=INK,
+        xytext=(0, -16),
+        textcoords="offset points",
+        ha="right" if history.best else "left",
+    )
     return figure
 
 

@@ -6,41 +6,13 @@ Each maker returns `samples` at roughly unit RMS; the caller sets the level.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
 from rtclassify.stream import Samples
+from rtclassify.training.shaping import Hertz, happens, shaped, white
 
 Maker = Callable[[int, int, np.random.Generator], Samples]
-
-
-WHITE_SAMPLES = 1 << 21
-GRID = 200
-
-
-def white(samples: int, rng: np.random.Generator) -> Samples:
-    """White noise of unit RMS: a random place in a table, as drawing it anew would cost most."""
-    at = int(rng.integers(WHITE_SAMPLES - samples))
-    return _white_table()[at : at + samples]
-
-
-@cache
-def _white_table() -> Samples:
-    return np.random.default_rng(0).standard_normal(WHITE_SAMPLES, np.float32)
-
-
-@cache
-def bins(samples: int, rate: int) -> tuple[Samples, Samples]:
-    """Return the frequencies of ``rfft``'s bins, and a coarse grid of frequencies for curves."""
-    return np.fft.rfftfreq(samples, 1 / rate), np.geomspace(10.0, rate / 2, GRID)
-
-
-def shaped(audio: Samples, rate: int, curve: Callable[[Samples], Samples]) -> Samples:
-    """Filter by a magnitude curve over frequency in Hz, without delay."""
-    hz, grid = bins(len(audio), rate)
-    response = np.interp(hz, grid, curve(grid)).astype(np.float32)
-    return np.fft.irfft(np.fft.rfft(audio) * response, len(audio)).astype(np.float32)
 
 
 def coloured(samples: int, rate: int, rng: np.random.Generator) -> Samples:
@@ -49,7 +21,7 @@ def coloured(samples: int, rate: int, rng: np.random.Generator) -> Samples:
     centre = np.exp(rng.uniform(np.log(80), np.log(rate / 2.5)))
     width, flat = rng.uniform(0.1, 1.5), rng.choice([0.02, 1.0])
 
-    def curve(hz: Samples) -> Samples:
+    def curve(hz: Hertz) -> Hertz:
         peak = np.exp(-0.5 * (np.log(hz / centre) / width) ** 2)
         return (hz + 20.0) ** -slope * (flat + peak)
 
@@ -84,7 +56,7 @@ def beeps(samples: int, rate: int, rng: np.random.Generator) -> Samples:
     move = rng.choice([0.0, 0.5, 1.0])
     turn = (1 + np.sin(2 * np.pi * rng.uniform(0.1, 4.0) * time)) / 2
     audio = np.sin(2 * np.pi * np.cumsum(low + move * (high - low) * turn) / rate)
-    if rng.random() < 0.5:  # noqa: PLR2004
+    if happens(rng, 0.5):
         audio *= np.sin(2 * np.pi * rng.uniform(0.3, 4.0) * time) > rng.uniform(-0.6, 0.6)
     return (audio + 0.01 * white(samples, rng)).astype(np.float32)
 

@@ -46,7 +46,7 @@ def load(loader: str, data_dir: Path | None, rate: int) -> list[Take]:
         raise DataError(f"{loader} cannot be loaded: {reason}") from error
     unknown = [label for label in names if label not in LABELS]
     if unknown:
-        raise DataError(f"{loader} has the label {unknown[0]!r}; only {', '.join(LABELS)} are known.")
+        raise DataError(f"{loader} has a label {unknown[0]!r}; only {', '.join(LABELS)} are known.")
     return [
         _take(example, names, name, own_rate, rate)
         for part in sorted(sets)
