@@ -65,6 +65,6 @@ def shuffled(
         order = rng.permutation(len(audio))
         for at in range(0, len(order), batch):
             some = order[at : at + batch]
-            yield audio[some].astype(np.float32) / FULL_SCALE, targets[some]
+            yield audio[some].astype(np.float32) / np.float32(FULL_SCALE), targets[some]
 
     return epoch

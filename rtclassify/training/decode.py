@@ -70,7 +70,8 @@ def resampled(pieces: Iterable[Samples], own_rate: int, rate: int) -> Samples:
 
 
 def _by_pydub(path: Path, rate: int) -> Samples:
-    segment = AudioSegment.from_file(path, format="wav")
+    with path.open("rb") as file:  # given a path, pydub would leave it open
+        segment = AudioSegment.from_file(file, format="wav")
     samples = np.array(segment.get_array_of_samples()).reshape(-1, segment.channels)
     full_scale = 2.0 ** (8 * segment.sample_width - 1)
     return resampled([(samples / full_scale).astype(np.float32)], segment.frame_rate, rate)

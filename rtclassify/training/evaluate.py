@@ -55,12 +55,12 @@ class Validation:
 def draw(library: Library, window: int, *, seed: int) -> Validation:
     """Draw validation windows; the same library and seed give the same windows."""
     rng = np.random.default_rng(seed)
-    rows = []
+    rows: list[tuple[Stored, Samples, str, str]] = []
     for scene, source, condition, chain in _scenes(library, window, rng):
-        audio, target = mix(scene, library.rate)
+        mixed, target = mix(scene, library.rate)
         if np.all((target <= CLEAR) | (target >= 1 - CLEAR)):
-            audio = chain(augment.gain(audio, LEVEL_DBFS))
-            rows.append((stored(audio), target, source, condition))
+            heard = chain(augment.gain(mixed, LEVEL_DBFS))
+            rows.append((stored(heard), target, source, condition))
     audio, targets, sources, conditions = zip(*rows, strict=True)
     return Validation(np.stack(audio), np.stack(targets), sources, conditions)
 

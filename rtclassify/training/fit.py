@@ -267,5 +267,5 @@ def _cosine(progress: float) -> float:
 
 def _as_float(audio: Audio) -> Samples:
     if audio.dtype == np.int16:
-        return audio.astype(np.float32) / FULL_SCALE
+        return audio.astype(np.float32) / np.float32(FULL_SCALE)
     return np.asarray(audio, np.float32)

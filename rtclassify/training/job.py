@@ -113,9 +113,7 @@ def run(job: Job, watcher: Watcher) -> str:
     feed = _chunked if job.network == "article" else _mixed
     recipe = _recipe(job)
     with feed(sides, frontend, recipe, job.seed) as material:
-        history = _fit(
-            model, frontend, recipe, material, minutes=job.minutes, watcher=watcher
-        )
+        history = _fit(model, frontend, recipe, material, minutes=job.minutes, watcher=watcher)
     probabilities = fit.scores(model, frontend, material.validation.audio)
     metrics = evaluate.measure(material.validation, probabilities)
     metrics |= _circumstances(job, recipe, history, time.monotonic() - begun)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtclassify.stream import Samples
 from rtclassify.training.dataset import Clip
@@ -106,11 +107,11 @@ class Library:
         index, offset = voice.at(int(rng.integers(voice.samples)))
         return index, min(offset, max(0, len(voice.clips[index]) - samples))
 
-    def _weigh(self, voices: list[Voice]) -> np.ndarray:
+    def _weigh(self, voices: list[Voice]) -> NDArray[np.float64]:
         collections: dict[str, list[Voice]] = defaultdict(list)
         for voice in voices:
             collections[voice.collection].append(voice)
-        odds = {}
+        odds: dict[str, float] = {}
         for members in collections.values():
             total = sum(voice.samples for voice in members)
             mean_s = total / self.rate / sum(len(voice.clips) for voice in members)

@@ -153,8 +153,8 @@ class Mixer:
         """A presenter who begins or ends within a window of music."""
         voice, record = self.speech_over_music()
         at, fade = self._rng.uniform(0.1, 0.9), self._rng.uniform(0.0, 0.05)
-        span = {"start": at} if happens(self._rng, 0.5) else {"end": at}
-        return [replace(voice, **span, fade_in=fade, fade_out=fade), record]
+        start, end = (at, 1.0) if happens(self._rng, 0.5) else (0.0, at)
+        return [replace(voice, start=start, end=end, fade_in=fade, fade_out=fade), record]
 
     def change(self) -> Scene:
         """One scene gives way to another: a cut, a crossfade or a moment of nothing."""
@@ -182,7 +182,7 @@ class Mixer:
         """Noise that was never recorded: synthetic, or a crowd mixed of many voices."""
         if happens(self._rng, BABBLE_ODDS):
             voices = [self._stretch("speech") for _ in range(self._rng.integers(*BABBLE_VOICES))]
-            audio = sum((voice.audio for voice in voices), np.float32(0))
+            audio = np.sum([voice.audio for voice in voices], axis=0)
         else:
             audio = synthetic.make(self._window, self._library.rate, self._rng)
         return [Layer(levelled(audio), frozenset())]

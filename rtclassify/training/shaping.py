@@ -37,7 +37,8 @@ def shaped(audio: Samples, rate: int, curve: Callable[[Hertz], Hertz]) -> Sample
 @cache
 def _bins(samples: int, rate: int) -> tuple[Hertz, Hertz]:
     """Return the frequencies of ``rfft``'s bins, and a coarse grid, on which curves are cheap."""
-    return np.fft.rfftfreq(samples, 1 / rate), np.geomspace(10.0, rate / 2, GRID)
+    hz: Hertz = np.fft.rfftfreq(samples, 1 / rate).astype(np.float64)
+    return hz, np.geomspace(10.0, rate / 2, GRID)
 
 
 def happens(rng: np.random.Generator, odds: float) -> bool:

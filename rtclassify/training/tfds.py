@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def load(loader: str, data_dir: Path | None, rate: int) -> list[Take]:
     ]
 
 
-def _take(example: dict, names: list[str], source: str, own_rate: int, rate: int) -> Take:
+def _take(example: dict[str, Any], names: list[str], source: str, own_rate: int, rate: int) -> Take:
     label = names[int(example["label"])]
     audio = np.asarray(example["audio"], np.float32) / (FULL_SCALE + 1)
     clip = Clip(Path(example["audio/filename"].decode()), frozenset({label}), source)
