@@ -18,19 +18,22 @@ MOMENTUM = 0.95
 class ColumnCnn:
     """Four 3 x 3 convolutions, three of them strided in time, then attention over the columns.
 
-    Each column says how likely each answer is and how much its opinion weighs; the window's
-    probability is the weighted mean. A window that is half speech therefore scores one half, and
-    a pause, which weighs little, does not count against the speech around it.
+    In the head, dilated convolutions let each column hear the whole window. Then it says how
+    likely each answer is and how much its opinion weighs; the window's probability is the
+    weighted mean. A window that is half speech therefore scores one half, and a pause, which
+    weighs little, does not count against the speech around it.
 
     Args:
         filters: Channels of the four convolutions.
         width: Values in a column.
+        dilations: Columns between the taps of each of the head's convolutions.
         dropout: Share of column values dropped in training.
     """
 
-    filters: tuple[int, int, int, int] = (24, 48, 64, 96)
-    width: int = 128
-    dropout: float = 0.2
+    filters: tuple[int, int, int, int] = (16, 32, 48, 64)
+    width: int = 96
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
+    dropout: float = 0.1
 
     stride = 8
     reach = 31
@@ -38,9 +41,7 @@ class ColumnCnn:
     def build(self, *, frames: int, bands: int, labels: int) -> keras.Model:
         """Build the model; see `Network.build`."""
         columns = column_count(self, frames)
-        return assemble(
-            self._trunk(bands), self._head(columns, labels), frames=frames, bands=bands
-        )
+        return assemble(self._trunk(bands), self._head(columns, labels), frames=frames, bands=bands)
 
     def _trunk(self, bands: int) -> keras.Model:
         frames = keras.Input((None, bands))
@@ -59,8 +60,8 @@ class ColumnCnn:
     def _head(self, columns: int, labels: int) -> keras.Model:
         kept = keras.Input((columns, self.width))
         x = layers.Dropout(self.dropout)(kept)
-        for _ in range(2):
-            y = layers.Conv1D(self.width, 5, padding="same", use_bias=False)(x)
+        for apart in self.dilations:
+            y = layers.Conv1D(self.width, 3, dilation_rate=apart, padding="same", use_bias=False)(x)
             y = layers.Activation("relu")(layers.BatchNormalization(momentum=MOMENTUM)(y))
             x = layers.Add()([x, layers.Dropout(self.dropout)(y)])
         opinions = layers.Dense(labels, activation="sigmoid", name="opinions")(x)
@@ -70,4 +71,9 @@ class ColumnCnn:
 
     def config(self) -> dict[str, Any]:
         """Return what `restore` needs."""
-        return {"name": "column_cnn", **asdict(self), "filters": list(self.filters)}
+        return {
+            "name": "column_cnn",
+            **asdict(self),
+            "filters": list(self.filters),
+            "dilations": list(self.dilations),
+        }
