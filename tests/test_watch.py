@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -222,11 +223,30 @@ def test_channels_that_do_not_fit_are_counted():
     assert f"and {40 - len(shown)} more" in lines[-1]
 
 
+@pytest.fixture(autouse=True)
+def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs are started as most people start them, whatever these tests run under."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @pytest.fixture
 def sink() -> Iterator[ZmqSink]:
     with ZmqSink("tcp://127.0.0.1:*", INFO, ManualClock()) as opened:
         opened._open_socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         yield opened
+
+
+@contextlib.contextmanager
+def watching(sink: ZmqSink, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """Start the program and wait for its subscription."""
+    with subprocess.Popen(
+        [COMMAND, "watch", sink.address], stdout=stdout, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            await_subscription(sink)
+            yield process
+        finally:
+            process.kill()
 
 
 def await_subscription(sink: ZmqSink) -> None:
@@ -235,11 +255,8 @@ def await_subscription(sink: ZmqSink) -> None:
 
 @pytest.mark.timeout(60)
 def test_into_a_pipe_it_prints_messages_as_lines_and_ctrl_c_ends_it_well(sink):
-    with subprocess.Popen(
-        [COMMAND, "watch", sink.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with watching(sink) as process:
         assert process.stdout is not None
-        await_subscription(sink)
         sink.send(one_of_each())
         lines = [json.loads(process.stdout.readline()) for _ in one_of_each()]
         process.send_signal(signal.SIGINT)
@@ -253,12 +270,9 @@ def test_into_a_pipe_it_prints_messages_as_lines_and_ctrl_c_ends_it_well(sink):
 
 @pytest.mark.timeout(60)
 def test_a_reader_that_has_seen_enough_ends_it_quietly(sink):
-    with subprocess.Popen(
-        [COMMAND, "watch", sink.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with watching(sink) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        await_subscription(sink)
         sink.send([label()])
         process.stdout.readline()
         process.stdout.close()
@@ -269,15 +283,12 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(sink):
 
 
 @pytest.mark.timeout(60)
-def test_a_terminal_shows_the_board_and_ctrl_c_ends_it_well(sink):
+def test_a_terminal_shows_the_board_and_ctrl_c_ends_it_well(sink, monkeypatch):
     """A real terminal: what the program writes to it, and the key pressed on it."""
     terminal, of_the_program = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "24"}
-    with subprocess.Popen(
-        [COMMAND, "watch", sink.address],
-        stdin=of_the_program, stdout=of_the_program, stderr=subprocess.PIPE, env=environment,
-    ) as process:  # fmt: skip
-        await_subscription(sink)
+    for name, setting in {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "24"}.items():
+        monkeypatch.setenv(name, setting)
+    with watching(sink, of_the_program) as process:
         sink.send(one_of_each("studio1"))
         seen = b""
         while b"studio1" not in seen:

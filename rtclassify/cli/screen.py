@@ -145,7 +145,7 @@ def _score(prob: float, room: int, colour: str) -> Text:
 def _bar(share: float, room: int, colour: str) -> Text:
     halves = round(share * room * 2)
     drawn = "━" * (halves // 2) + "╸" * (halves % 2)
-    return Text(drawn, style=colour) + Text("─" * (room - len(drawn)), style="#8b939c dim")
+    return Text.assemble((drawn, colour), ("─" * (room - len(drawn)), f"{FAINT} dim"))
 
 
 def _level(row: Row, *, wide: bool) -> Text:
