@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from rtclassify import bundle as bundles
-from rtclassify.bundle import Bundle, Description
+from rtclassify.bundle import Bundle
+from rtclassify.description import Description, describe, find
 from rtclassify.errors import UsageError
 from rtclassify.frontends import frame_count
 from rtclassify.networks import column_count
@@ -135,8 +136,8 @@ def open_engine(model: str, *, hop_s: float | None = None, device: str = "auto")
         BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
         UsageError: If `device` is ``gpu`` and TensorFlow sees none.
     """
-    path = bundles.find(model)
-    hop = bundles.describe(path).hop_samples(hop_s)
+    path = find(model)
+    hop = describe(path).hop_samples(hop_s)
     runs_on = choose_device(device)
     return Engine(bundles.load(path), hop=hop, runs_on=runs_on)
 

@@ -13,6 +13,7 @@ import pytest
 from test_engine import noise, untrained
 
 from rtclassify import bundle as bundles
+from rtclassify import description
 from rtclassify.errors import BundleError
 
 
@@ -33,7 +34,7 @@ def rewrite(path: Path, **changes: object) -> None:
 
 def digest_again(path: Path) -> None:
     said = json.loads((path / "bundle.json").read_text())
-    files = {name: bundles._digest(path / name) for name in said["files"]}
+    files = {name: description.file_digest(path / name) for name in said["files"]}
     rewrite(path, files=files)
 
 
@@ -45,7 +46,7 @@ def refusal(path: Path) -> str:
     return message
 
 
-def test_a_bundle_reads_back_as_what_was_written(made):
+def test_a_bundle_reads_back_as_what_was_written(made) -> None:
     bundle = bundles.load(made)
     audio = noise(1, 2 * 80_000).reshape(2, -1)
 
@@ -57,7 +58,7 @@ def test_a_bundle_reads_back_as_what_was_written(made):
     np.testing.assert_array_equal(bundle.scores(audio), again.scores(audio))
 
 
-def test_a_changed_byte_is_found(copy):
+def test_a_changed_byte_is_found(copy) -> None:
     model = copy / "model.keras"
     data = bytearray(model.read_bytes())
     data[len(data) // 2] ^= 1
@@ -66,7 +67,7 @@ def test_a_changed_byte_is_found(copy):
     assert "changed or damaged" in refusal(copy)
 
 
-def test_changed_weights_with_a_matching_digest_are_found_by_the_probe(copy):
+def test_changed_weights_with_a_matching_digest_are_found_by_the_probe(copy) -> None:
     model = keras.models.load_model(copy / "model.keras")
     opinions = model.get_layer("head").get_layer("opinions")
     opinions.bias.assign(opinions.bias + 0.5)
@@ -76,14 +77,14 @@ def test_changed_weights_with_a_matching_digest_are_found_by_the_probe(copy):
     assert "no longer scores its probe" in refusal(copy)
 
 
-def test_a_changed_front_end_is_found_by_the_probe(copy):
+def test_a_changed_front_end_is_found_by_the_probe(copy) -> None:
     frontend = json.loads((copy / "bundle.json").read_text())["frontend"]
     rewrite(copy, frontend=frontend | {"floor": 0.1})
 
     assert "no longer scores its probe" in refusal(copy)
 
 
-def test_a_layer_that_carries_code_is_refused(copy):
+def test_a_layer_that_carries_code_is_refused(copy) -> None:
     shape = (398, 64)
     layer = keras.layers.Lambda(lambda frames: frames[:, 0, :2])
     keras.Sequential([keras.Input(shape), layer]).save(copy / "model.keras")
@@ -92,7 +93,7 @@ def test_a_layer_that_carries_code_is_refused(copy):
     assert "which is code" in refusal(copy)
 
 
-def test_a_keras_model_that_is_no_network_of_ours_is_refused(copy):
+def test_a_keras_model_that_is_no_network_of_ours_is_refused(copy) -> None:
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(copy / "model.keras")
     digest_again(copy)
 
@@ -100,7 +101,7 @@ def test_a_keras_model_that_is_no_network_of_ours_is_refused(copy):
 
 
 @pytest.mark.parametrize("name", ["model.keras", "metrics.json"])
-def test_a_missing_file_is_named(copy, name):
+def test_a_missing_file_is_named(copy, name) -> None:
     (copy / name).unlink()
 
     assert name in refusal(copy)
@@ -114,20 +115,20 @@ def test_a_missing_file_is_named(copy, name):
         ({"network": {"name": "column_cnn", "depth": 3}}, "depth"),
     ],
 )
-def test_a_foreign_bundle_is_refused(copy, changes, said):
+def test_a_foreign_bundle_is_refused(copy, changes, said) -> None:
     rewrite(copy, **changes)
 
     assert said in refusal(copy)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{ not json", '{"schema": 1}'])
-def test_a_bundle_json_that_is_none_is_refused(copy, text):
+def test_a_bundle_json_that_is_none_is_refused(copy, text) -> None:
     (copy / "bundle.json").write_text(text)
 
     assert "bundle" in refusal(copy)
 
 
-def test_a_truncated_model_is_refused_before_keras_sees_it(copy):
+def test_a_truncated_model_is_refused_before_keras_sees_it(copy) -> None:
     (copy / "model.keras").write_bytes((copy / "model.keras").read_bytes()[:1000])
     digest_again(copy)
 
@@ -136,10 +137,10 @@ def test_a_truncated_model_is_refused_before_keras_sees_it(copy):
     assert "not a Keras model" in refusal(copy)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones(monkeypatch, made):
-    monkeypatch.setattr(bundles, "folder", lambda: made.parent)
+def test_an_unknown_name_is_answered_with_the_known_ones(monkeypatch, made) -> None:
+    monkeypatch.setattr(description, "folder", lambda: made.parent)
 
-    assert bundles.find("tiny") == made
-    assert bundles.find(str(made)) == made
+    assert description.find("tiny") == made
+    assert description.find(str(made)) == made
     with pytest.raises(BundleError, match="one of: tiny"):
-        bundles.find("huge")
+        description.find("huge")

@@ -10,7 +10,7 @@ import pytest
 from test_engine import untrained
 from typer.testing import CliRunner
 
-from rtclassify import bundle
+from rtclassify import description
 from rtclassify.cli import app
 
 
@@ -24,7 +24,7 @@ def models(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one good model, and with it as the place where models are looked for."""
     folder = tmp_path / "models"
     shutil.copytree(made, folder / "speech-music")
-    monkeypatch.setattr(bundle, "folder", lambda: folder)
+    monkeypatch.setattr(description, "folder", lambda: folder)
     return folder
 
 
@@ -40,9 +40,9 @@ def shown() -> str:
     return result.stdout
 
 
-def test_a_model_is_listed_with_what_its_bundle_says(models):
+def test_a_model_is_listed_with_what_its_bundle_says(models) -> None:
     (entry,) = listed()
-    said = bundle.describe(models / "speech-music")
+    said = description.describe(models / "speech-music")
 
     assert entry["labels"] == list(said.labels)
     assert entry["digest"] == said.digest
@@ -54,7 +54,7 @@ def test_a_model_is_listed_with_what_its_bundle_says(models):
 
 
 @pytest.mark.usefixtures("models")
-def test_people_see_name_labels_window_size_and_day():
+def test_people_see_name_labels_window_size_and_day() -> None:
     text = shown()
 
     for word in ("speech-music", "default", "speech", "5 s every 0.5 s", "16,000 Hz", "MB"):
@@ -62,7 +62,7 @@ def test_people_see_name_labels_window_size_and_day():
     assert listed()[0]["created"][:10] in text
 
 
-def test_scores_are_shown_as_shares_and_counts(models):
+def test_scores_are_shown_as_shares_and_counts(models) -> None:
     path = models / "speech-music" / "bundle.json"
     said = json.loads(path.read_text())
     path.write_text(json.dumps(said | {"scores": {"windows_right": 0.97314, "windows": 5321}}))
@@ -70,7 +70,7 @@ def test_scores_are_shown_as_shares_and_counts(models):
     assert "windows right 97.3%   windows 5,321" in shown()
 
 
-def test_damaged_models_are_listed_with_the_reason(models):
+def test_damaged_models_are_listed_with_the_reason(models) -> None:
     for name in ("flipped", "garbled", "headless"):
         shutil.copytree(models / "speech-music", models / name)
     network = models / "flipped" / "model.keras"
@@ -87,7 +87,7 @@ def test_damaged_models_are_listed_with_the_reason(models):
     assert "was changed or damaged" in " ".join(shown().split())
 
 
-def test_an_empty_folder_says_how_to_make_a_model(models):
+def test_an_empty_folder_says_how_to_make_a_model(models) -> None:
     shutil.rmtree(models / "speech-music")
 
     assert listed() == []

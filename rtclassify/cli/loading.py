@@ -23,9 +23,9 @@ def load_engine(model: str, *, hop_s: float | None, device: str, terminal: Conso
         BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
         UsageError: If `device` is ``gpu`` and there is none.
     """
-    from rtclassify import bundle
+    from rtclassify.description import describe, find
 
-    bundle.describe(bundle.find(model)).hop_samples(hop_s)
+    describe(find(model)).hop_samples(hop_s)
     with terminal.status(f"loading {model}"):
         with hushed():
             from rtclassify.inference import open_engine

@@ -16,21 +16,21 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """List the models, the good and the damaged."""
-    from rtclassify import bundle
+    from rtclassify import description
 
-    listed = [_entry(path) for path in bundle.known()]
+    listed = [_entry(path) for path in description.known()]
     if as_json:
         print(json.dumps(listed, indent=2, ensure_ascii=False))
         return
     if not listed:
-        print(f"No models in {bundle.folder()} yet; `rtclassify train` makes one.")
+        print(f"No models in {description.folder()} yet; `rtclassify train` makes one.")
     for entry in listed:
         _print(entry)
 
 
 def _entry(path: Path) -> dict[str, Any]:
     """Describe the bundle at `path`; one that is damaged has an ``error`` instead of the rest."""
-    from rtclassify import bundle
+    from rtclassify import description
 
     known: dict[str, Any] = {
         "name": path.name,
@@ -39,8 +39,8 @@ def _entry(path: Path) -> dict[str, Any]:
         "bytes": sum(file.stat().st_size for file in path.iterdir() if file.is_file()),
     }
     try:
-        said = bundle.describe(path)
-        bundle.check_files(said)
+        said = description.describe(path)
+        description.check_files(said)
     except BundleError as error:
         return {**known, "error": str(error)}
     return {

@@ -173,10 +173,10 @@ def _info(settings: Settings) -> StreamInfo:
     """Describe the stream to come from what the bundle says; loads no TensorFlow."""
     import secrets
 
-    from rtclassify import bundle
+    from rtclassify.description import describe, find
     from rtclassify.stream import StreamInfo
 
-    said = bundle.describe(bundle.find(settings.model))
+    said = describe(find(settings.model))
     hop = said.hop_samples(settings.hop_s)
     return StreamInfo(secrets.token_hex(4), said.tag, said.labels, said.rate, said.window, hop)
 
