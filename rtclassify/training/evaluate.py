@@ -119,7 +119,14 @@ def _clean(
 
 
 def measure(validation: Validation, probabilities: Samples) -> dict[str, Any]:
-    """Count what is right: overall, by source, by condition, and which kind is taken for which."""
+    """Count what is right: as recorded, under stress, by source, by condition, and confusions.
+
+    Returns:
+        ``scores``: ``windows_right`` of the `CLEAN` windows, ``stressed_right`` of those that
+        were mixed, distorted or cut, ``speech_right`` and ``music_right`` of all. ``errors``,
+        ``by_condition`` and ``confusion`` are of all, ``by_source`` of the clean ones.
+    """
+    clean = np.array([condition == CLEAN for condition in validation.conditions])
     targets = validation.targets >= THRESHOLD
     answers = probabilities >= THRESHOLD
     hits = right(probabilities, validation.targets)
@@ -127,10 +134,12 @@ def measure(validation: Validation, probabilities: Samples) -> dict[str, Any]:
     np.add.at(confusion, (_kinds(targets), _kinds(answers)), 1)
     return {
         "scores": {
-            "windows_right": _share(hits),
+            "windows_right": _share(hits[clean]),
+            "windows": int(clean.sum()),
+            "stressed_right": _share(hits[~clean]),
+            "stressed_windows": int((~clean).sum()),
             "speech_right": _share(answers[:, 0] == targets[:, 0]),
             "music_right": _share(answers[:, 1] == targets[:, 1]),
-            "windows": len(hits),
         },
         "errors": {
             "missed_speech": _share(~answers[targets[:, 0], 0]),
@@ -138,7 +147,7 @@ def measure(validation: Validation, probabilities: Samples) -> dict[str, Any]:
             "missed_music": _share(~answers[targets[:, 1], 1]),
             "false_music": _share(answers[~targets[:, 1], 1]),
         },
-        "by_source": _by(validation.sources, hits, np.array(validation.conditions) == CLEAN),
+        "by_source": _by(validation.sources, hits, clean),
         "by_condition": _by(validation.conditions, hits, np.ones(len(hits), bool)),
         "confusion": {"kinds": KINDS, "rows_are_truth": confusion.tolist()},
     }

@@ -123,33 +123,27 @@ def fit(
     Raises:
         KeyboardInterrupt: If it comes before an epoch has ended; later it ends training.
     """
-    optimizer = keras.optimizers.Adam(recipe.learning_rate)
-    step = _compiled_step(model, frontend, optimizer)
+    pace = _Pace(steps * recipe.epochs, limit_s)
+    step = _compiled_step(model, frontend, recipe, pace)
     history = History()
     weights: list[Any] = []
-    begun = time.monotonic()
-    done = 0
     try:
         for number in range(1, recipe.epochs + 1):
             started, losses = time.monotonic(), []
             for audio, target in epoch_batches():
-                spent = time.monotonic() - begun
-                progress = max(done / (steps * recipe.epochs), min(1.0, spent / limit_s))
-                if recipe.cosine:
-                    optimizer.learning_rate = recipe.learning_rate * _cosine(progress)
-                losses.append(float(step(audio, target)))
-                done += 1
+                losses.append(step(audio, target))
                 on_step(losses[-1])
-                if spent > limit_s:
+                if pace.late:
                     break
-            loss, right = _validate(model, frontend, held)
-            epoch = Epoch(float(np.mean(losses)), loss, right, time.monotonic() - started)
+            val_loss, val_right = _validate(model, frontend, held)
+            seconds = time.monotonic() - started
+            epoch = Epoch(float(np.mean(losses)), val_loss, val_right, seconds)
             history.epochs.append(epoch)
             best = min(range(number), key=lambda at: history.epochs[at].val_loss)
             if not recipe.keep_best or best == number - 1:
                 history.best, weights = number - 1, model.get_weights()
             on_epoch(number, epoch)
-            if reason := _enough(recipe, history, best, late=time.monotonic() - begun > limit_s):
+            if reason := _enough(recipe, history, best, late=pace.late):
                 history.stopped = reason
                 break
     except KeyboardInterrupt:
@@ -158,6 +152,28 @@ def fit(
         history.stopped = "Ctrl-C"
     model.set_weights(weights)
     return history
+
+
+class _Pace:
+    """How far training has come, in steps or in time, whichever is further."""
+
+    def __init__(self, steps: int, limit_s: float) -> None:
+        self._steps = steps
+        self._limit_s = limit_s
+        self._begun = time.monotonic()
+        self._done = 0
+
+    def step(self) -> float:
+        """Count a step; return the share of training that lay behind it."""
+        by_time = (time.monotonic() - self._begun) / max(self._limit_s, 1e-9)
+        by_steps = self._done / self._steps
+        self._done += 1
+        return min(1.0, max(by_steps, by_time))
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() - self._begun >= self._limit_s
 
 
 def scores(model: keras.Model, frontend: Frontend, audio: Audio) -> Samples:
@@ -224,8 +240,9 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Iterator[Batch]]:
 
 
 def _compiled_step(
-    model: keras.Model, frontend: Frontend, optimizer: keras.optimizers.Optimizer
-) -> Callable[[Samples, Samples], tf.Tensor]:
+    model: keras.Model, frontend: Frontend, recipe: Recipe, pace: _Pace
+) -> Callable[[Samples, Samples], float]:
+    optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(model.trainable_variables)
     shapes = [
         tf.TensorSpec((None, frontend.window), tf.float32),
@@ -233,7 +250,7 @@ def _compiled_step(
     ]
 
     @tf.function(input_signature=shapes)
-    def step(audio: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    def graph(audio: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         frames = frontend.frames(audio)
         with tf.GradientTape() as tape:
             answers = model(frames, training=True)
@@ -241,6 +258,12 @@ def _compiled_step(
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
+
+    def step(audio: Samples, target: Samples) -> float:
+        behind = pace.step()
+        if recipe.cosine:
+            optimizer.learning_rate = recipe.learning_rate * _cosine(behind)
+        return float(graph(audio, target))
 
     return step
 
@@ -262,7 +285,7 @@ def _enough(recipe: Recipe, history: History, best: int, *, late: bool) -> str:
 
 
 def _cosine(progress: float) -> float:
-    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _as_float(audio: Audio) -> Samples:

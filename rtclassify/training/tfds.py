@@ -57,6 +57,6 @@ def load(loader: str, data_dir: Path | None, rate: int) -> list[Take]:
 
 def _take(example: dict[str, Any], names: list[str], source: str, own_rate: int, rate: int) -> Take:
     label = names[int(example["label"])]
-    audio = np.asarray(example["audio"], np.float32) / (FULL_SCALE + 1)
+    audio = np.asarray(example["audio"], np.float32) / np.float32(FULL_SCALE + 1)
     clip = Clip(Path(example["audio/filename"].decode()), frozenset({label}), source)
-    return clip, stored(resampled(audio[:, None], own_rate, rate))
+    return clip, stored(resampled([audio.reshape(len(audio), -1)], own_rate, rate))
