@@ -33,7 +33,6 @@ PACK_VALIDATION = {
     "speech/librispeech_librosa",
     "singing/karissa_hobbs",
     "singing/vocadito",
-    "singing/vocadito_mirdata",
     "music/librosa_music",
     "music/mdn_webaudio",  # shares an artist with librosa_music
     "noise/librosa_nature",

@@ -41,9 +41,6 @@ def train(
         Path | None, typer.Option(help="Where decoded audio is kept for the next time.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
-    start: Annotated[
-        str, typer.Option(help="A model to go on from, for instance with a station's own audio.")
-    ] = "",
 ) -> None:
     """Make a model from recordings.
 
@@ -62,7 +59,6 @@ def train(
         loader,
         cache or _cache(),
         minutes,
-        start,
         command=shlex.join(["rtclassify", *sys.argv[1:]]),
     )
     with Terminal() as terminal:

@@ -65,6 +65,7 @@ def shuffled(
         order = rng.permutation(len(audio))
         for at in range(0, len(order), batch):
             some = order[at : at + batch]
-            yield audio[some].astype(np.float32) / np.float32(FULL_SCALE), targets[some]
+            windows = audio[some].astype(np.float32) / np.float32(FULL_SCALE)
+            yield Batch(windows, targets[some], np.empty((len(some), 0, len(LABELS)), np.float32))
 
     return epoch

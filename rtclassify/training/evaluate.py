@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from rtclassify.stream import Samples
 from rtclassify.training import augment
+from rtclassify.training.dataset import LABELS
 from rtclassify.training.decode import Stored, stored
 from rtclassify.training.fit import THRESHOLD, right
-from rtclassify.training.library import Library
+from rtclassify.training.library import Library, Voice
 from rtclassify.training.mix import Layer, Mixer, Scene, levelled, mix
 
 CLEAR = 0.2
@@ -27,7 +28,11 @@ PER_CONDITION = 80
 LEVEL_DBFS = -20.0
 QUIET_DBFS = -45.0
 OVER_MUSIC_DB = (15, 10, 5, 0, -5)
-CLEAN = "clean"
+CUT = "as recorded"
+CLEAN = "evenly by source"
+PER_KIND = 500
+GAP_S = 0.3
+SILENT_DBFS = -55.0
 KINDS = ("speech", "music", "both", "other")
 
 
@@ -57,10 +62,10 @@ def draw(library: Library, window: int, *, seed: int) -> Validation:
     rng = np.random.default_rng(seed)
     rows: list[tuple[Stored, Samples, str, str]] = []
     for scene, source, condition, chain in _scenes(library, window, rng):
-        mixed, target = mix(scene, library.rate)
-        if np.all((target <= CLEAR) | (target >= 1 - CLEAR)):
-            heard = chain(augment.gain(mixed, LEVEL_DBFS))
-            rows.append((stored(heard), target, source, condition))
+        made = mix(scene, library.rate)
+        if np.all((made.share <= CLEAR) | (made.share >= 1 - CLEAR)):
+            heard = chain(augment.gain(made.audio, LEVEL_DBFS))
+            rows.append((stored(heard), made.share, source, condition))
     audio, targets, sources, conditions = zip(*rows, strict=True)
     return Validation(np.stack(audio), np.stack(targets), sources, conditions)
 
@@ -68,8 +73,10 @@ def draw(library: Library, window: int, *, seed: int) -> Validation:
 def _scenes(library: Library, window: int, rng: np.random.Generator) -> Iterator[Asked]:
     """Yield scenes with their source, their condition and what is then done to their audio."""
     mixer = Mixer(library, window, rng)
-    for kind, name, scene in _clean(library, window, rng):
-        yield scene, f"{name} ({kind})", CLEAN, _nothing
+    for kind, voice, audio in _cut(library, window):
+        yield [_layer(kind, audio)], f"{voice.collection} ({kind})", CUT, _nothing
+    for kind, name, audio in _clean(library, window, rng):
+        yield [_layer(kind, levelled(audio))], f"{name} ({kind})", CLEAN, _nothing
     plain = {"speech": mixer.speech, "music": mixer.music, "other": mixer.other}
     for condition, chain in _chains(library.rate).items():
         for kind, make in plain.items():
@@ -101,21 +108,37 @@ def _chains(rate: int) -> dict[str, Chain]:
     }
 
 
+def _cut(library: Library, window: int) -> Iterator[tuple[str, Voice, Samples]]:
+    """Cut every voice into consecutive windows, and take at most `PER_KIND` of a kind, evenly.
+
+    Clips shorter than a window are strung together with a breath between them. Windows of
+    silence are left out.
+    """
+    gap = int(GAP_S * library.rate)
+    for kind, voices in library.voices.items():
+        places = [(v, at) for v in voices for at in range(0, v.samples - window + 1, window)]
+        for index in np.linspace(0, len(places) - 1, min(PER_KIND, len(places))).astype(int):
+            voice, at = places[index]
+            audio = voice.strung(at, window, gap)
+            if 10 * np.log10(np.mean(np.square(audio)) + 1e-12) > SILENT_DBFS:
+                yield kind, voice, audio
+
+
 def _clean(
     library: Library, window: int, rng: np.random.Generator
-) -> Sequence[tuple[str, str, Scene]]:
-    """Draw up to `PER_SOURCE` windows of every collection: kind, collection, scene."""
-    scenes = []
+) -> Iterator[tuple[str, str, Samples]]:
+    """Draw up to `PER_SOURCE` windows of every collection: kind, collection, audio."""
     for kind, voices in library.voices.items():
-        labels = {"both": ("speech", "music"), "other": ()}.get(kind, (kind,))
         for name in sorted({voice.collection for voice in voices}):
             members = [voice for voice in voices if voice.collection == name]
             samples = np.array([voice.samples for voice in members])
             for _ in range(min(PER_SOURCE, max(4, 2 * samples.sum() // window))):
                 voice = members[rng.choice(len(members), p=samples / samples.sum())]
-                audio = levelled(library.stretch(voice, window, rng))
-                scenes.append((kind, name, [Layer(audio, frozenset(labels))]))
-    return scenes
+                yield kind, name, library.stretch(voice, window, rng)
+
+
+def _layer(kind: str, audio: Samples) -> Layer:
+    return Layer(audio, frozenset(LABELS) if kind == "both" else frozenset({kind} & set(LABELS)))
 
 
 def measure(validation: Validation, probabilities: Samples) -> dict[str, Any]:
@@ -126,28 +149,31 @@ def measure(validation: Validation, probabilities: Samples) -> dict[str, Any]:
         were mixed, distorted or cut, ``speech_right`` and ``music_right`` of all. ``errors``,
         ``by_condition`` and ``confusion`` are of all, ``by_source`` of the clean ones.
     """
-    clean = np.array([condition == CLEAN for condition in validation.conditions])
+    conditions = np.array(validation.conditions)
+    cut, clean = conditions == CUT, conditions == CLEAN
     targets = validation.targets >= THRESHOLD
     answers = probabilities >= THRESHOLD
     hits = right(probabilities, validation.targets)
+    truth = _kinds(targets)
     confusion = np.zeros((len(KINDS), len(KINDS)), int)
-    np.add.at(confusion, (_kinds(targets), _kinds(answers)), 1)
+    np.add.at(confusion, (truth, _kinds(answers)), 1)
+    by_source = _by(validation.sources, hits, clean if clean.any() else cut)
     return {
         "scores": {
-            "windows_right": _share(hits[clean]),
-            "windows": int(clean.sum()),
-            "stressed_right": _share(hits[~clean]),
-            "stressed_windows": int((~clean).sum()),
-            "speech_right": _share(answers[:, 0] == targets[:, 0]),
-            "music_right": _share(answers[:, 1] == targets[:, 1]),
+            "windows_right": _share(hits[cut]),
+            "windows": int(cut.sum()),
+            "sources_right": round(float(np.mean([g["right"] for g in by_source.values()])), 4),
+            "stressed_right": _share(hits[~cut & ~clean]),
+            "stressed_windows": int((~cut & ~clean).sum()),
         },
+        "by_kind": _by([KINDS[kind] for kind in truth], hits, cut),
         "errors": {
             "missed_speech": _share(~answers[targets[:, 0], 0]),
             "false_speech": _share(answers[~targets[:, 0], 0]),
             "missed_music": _share(~answers[targets[:, 1], 1]),
             "false_music": _share(answers[~targets[:, 1], 1]),
         },
-        "by_source": _by(validation.sources, hits, clean),
+        "by_source": by_source,
         "by_condition": _by(validation.conditions, hits, np.ones(len(hits), bool)),
         "confusion": {"kinds": KINDS, "rows_are_truth": confusion.tolist()},
     }

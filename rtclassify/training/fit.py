@@ -9,26 +9,43 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Full, Queue
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from rtclassify.frontends import Frontend
+from rtclassify.frontends import Frontend, frame_count
+from rtclassify.networks import Network, column_count
 from rtclassify.stream import Samples
 from rtclassify.training.decode import FULL_SCALE
 
-Batch = tuple[Samples, Samples]
 Audio = NDArray[np.int16] | Samples
 
 THRESHOLD = 0.5
+UNHEARD = -1.0
 QUEUED = 8
 PATIENCE_S = 0.2
 SCORE_AT_ONCE = 64
 LAST_RATE = 0.01
 """With cosine decay, the share of the learning rate that is left at the end."""
+
+
+class Batch(NamedTuple):
+    """Windows and what they should score.
+
+    Args:
+        audio: Shape (n, window).
+        targets: Shape (n, labels).
+        ticks: What is present when, for networks whose columns have opinions of their own: shape
+            (n, ticks, labels), 1, 0 or `UNHEARD`. The ticks divide the window evenly; there are
+            none where that is not known.
+    """
+
+    audio: Samples
+    targets: Samples
+    ticks: Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +74,7 @@ class Recipe:
 
 
 PRODUCT = Recipe(
-    learning_rate=1.5e-3,
+    learning_rate=2e-3,
     cosine=True,
     batch=32,
     epochs=40,
@@ -98,6 +115,7 @@ class Held:
 def fit(
     model: keras.Model,
     frontend: Frontend,
+    network: Network,
     recipe: Recipe,
     *,
     epoch_batches: Callable[[], Iterable[Batch]],
@@ -112,8 +130,9 @@ def fit(
     Args:
         model: Takes frames, returns probabilities.
         frontend: Turns audio into frames, in the same graph.
+        network: Built the model.
         recipe: How.
-        epoch_batches: Starts an epoch; yields `steps` batches of audio and targets.
+        epoch_batches: Starts an epoch; yields `steps` batches.
         steps: Batches in an epoch.
         held: What is validated after each epoch.
         limit_s: Stop after so many seconds.
@@ -124,14 +143,14 @@ def fit(
         KeyboardInterrupt: If it comes before an epoch has ended; later it ends training.
     """
     pace = _Pace(steps * recipe.epochs, limit_s)
-    step = _compiled_step(model, frontend, recipe, pace)
+    step = _compiled_step(model, frontend, network, recipe, pace)
     history = History()
     weights: list[Any] = []
     try:
         for number in range(1, recipe.epochs + 1):
             started, losses = time.monotonic(), []
-            for audio, target in epoch_batches():
-                losses.append(step(audio, target))
+            for batch in epoch_batches():
+                losses.append(step(batch))
                 on_step(losses[-1])
                 if pace.late:
                     break
@@ -240,32 +259,66 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Iterator[Batch]]:
 
 
 def _compiled_step(
-    model: keras.Model, frontend: Frontend, recipe: Recipe, pace: _Pace
-) -> Callable[[Samples, Samples], float]:
+    model: keras.Model, frontend: Frontend, network: Network, recipe: Recipe, pace: _Pace
+) -> Callable[[Batch], float]:
     optimizer = keras.optimizers.Adam(recipe.learning_rate)
     optimizer.build(model.trainable_variables)
+    labels = model.output_shape[1]
+    loss_of = _window_and_columns(model, frontend, network)
     shapes = [
         tf.TensorSpec((None, frontend.window), tf.float32),
-        tf.TensorSpec((None, model.output_shape[1]), tf.float32),
+        tf.TensorSpec((None, labels), tf.float32),
+        tf.TensorSpec((None, None, labels), tf.float32),
     ]
 
     @tf.function(input_signature=shapes)
-    def graph(audio: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    def graph(audio: tf.Tensor, targets: tf.Tensor, ticks: tf.Tensor) -> tf.Tensor:
         frames = frontend.frames(audio)
         with tf.GradientTape() as tape:
-            answers = model(frames, training=True)
-            loss = tf.reduce_mean(keras.losses.binary_crossentropy(target, answers))
+            loss = loss_of(frames, targets, ticks)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
-    def step(audio: Samples, target: Samples) -> float:
+    def step(batch: Batch) -> float:
         behind = pace.step()
         if recipe.cosine:
             optimizer.learning_rate = recipe.learning_rate * _cosine(behind)
-        return float(graph(audio, target))
+        return float(graph(*batch))
 
     return step
+
+
+def _window_and_columns(
+    model: keras.Model, frontend: Frontend, network: Network
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Return the loss: of the window's answers, and of each column's where the head has them.
+
+    A head with a layer ``opinions``, shape (n, columns, labels), is also told what is present at
+    the middle of each column, which teaches it many times as much as the window's share does.
+    """
+    trunk, head = model.get_layer("trunk"), model.get_layer("head")
+    if all(layer.name != "opinions" for layer in head.layers):
+        return lambda frames, targets, _: _mean_crossentropy(targets, model(frames, training=True))
+    both = keras.Model(head.input, [head.output, head.get_layer("opinions").output])
+    columns = np.arange(column_count(network, frame_count(frontend, frontend.window)))
+    reach = (network.reach - 1) * frontend.step + frontend.length
+    middles = (columns * network.stride * frontend.step + reach / 2) / frontend.window
+
+    def loss_of(frames: tf.Tensor, targets: tf.Tensor, ticks: tf.Tensor) -> tf.Tensor:
+        answers, opinions = both(trunk(frames, training=True), training=True)
+        places = tf.cast(middles * tf.cast(tf.shape(ticks)[1], tf.float64), tf.int32)
+        present = tf.gather(ticks, places, axis=1)
+        heard = tf.cast(present != UNHEARD, tf.float32)
+        told = keras.ops.binary_crossentropy(present * heard, opinions) * heard
+        told_mean = tf.reduce_sum(told) / tf.maximum(1.0, tf.reduce_sum(heard))
+        return _mean_crossentropy(targets, answers) + told_mean
+
+    return loss_of
+
+
+def _mean_crossentropy(targets: tf.Tensor, answers: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(keras.ops.binary_crossentropy(targets, answers))
 
 
 def _validate(model: keras.Model, frontend: Frontend, held: Held) -> tuple[float, float]:

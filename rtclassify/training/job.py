@@ -17,19 +17,19 @@ import numpy as np
 import tensorflow as tf
 
 from rtclassify import __version__, bundle, frontends, networks
-from rtclassify.errors import DataError, UsageError
+from rtclassify.errors import DataError
 from rtclassify.frontends import Frontend
 from rtclassify.networks import Network
 from rtclassify.training import article, dataset, decode, evaluate, fit, report, tfds
 from rtclassify.training.dataset import LABELS, Clip, Split
-from rtclassify.training.evaluate import CLEAN, Validation
+from rtclassify.training.evaluate import CUT, Validation
 from rtclassify.training.fit import Batch, Epoch, Recipe
 from rtclassify.training.library import Library, Take
 from rtclassify.training.mix import Mixer
 
 Sides = dict[Split, list[Take]]
 
-EPOCH_WINDOWS = 8_192
+EPOCH_WINDOWS = 10_240
 SHORTEST_S = 0.1
 NAMED = 3
 """Unreadable files that are named, of however many."""
@@ -50,7 +50,6 @@ class Job:
         loader: ``tfds:NAME``, or an empty string for files.
         cache: Where decoded audio is kept.
         minutes: Stop after so long; None for no limit.
-        start: A bundle whose weights are the first ones; empty for none.
         command: What a person typed, for the model card.
     """
 
@@ -64,7 +63,6 @@ class Job:
     loader: str
     cache: Path
     minutes: float | None
-    start: str
     command: str
 
 
@@ -102,18 +100,17 @@ def run(job: Job, watcher: Watcher) -> str:
     keras.utils.set_random_seed(job.seed)
     frontend = frontends.FRONTENDS[job.frontend]()
     network = networks.NETWORKS[job.network]()
-    start = _start(job, network, frontend)
     sides = load(job, frontend.rate, watcher)
     frames = frontends.frame_count(frontend, frontend.window)
     model = network.build(frames=frames, bands=frontend.bands, labels=len(LABELS))
-    if start:
-        model.set_weights(start.model.get_weights())
     for part in ("trunk", "head"):
         model.get_layer(part).summary(print_fn=watcher.line, line_length=80)
     feed = _chunked if job.network == "article" else _mixed
     recipe = _recipe(job)
     with feed(sides, frontend, recipe, job.seed) as material:
-        history = _fit(model, frontend, recipe, material, minutes=job.minutes, watcher=watcher)
+        history = _fit(
+            model, frontend, network, recipe, material, minutes=job.minutes, watcher=watcher
+        )
     probabilities = fit.scores(model, frontend, material.validation.audio)
     metrics = evaluate.measure(material.validation, probabilities)
     metrics |= _circumstances(job, recipe, history, time.monotonic() - begun)
@@ -130,25 +127,6 @@ def run(job: Job, watcher: Watcher) -> str:
     )
     report.draw(job.out, history, metrics)
     return report.sentence(metrics)
-
-
-def _start(job: Job, network: Network, frontend: Frontend) -> bundle.Bundle | None:
-    """Load the model to start from, if one was named.
-
-    Raises:
-        BundleError: If it cannot be used.
-        UsageError: If it is of another shape than what is to be trained.
-    """
-    if not job.start:
-        return None
-    start = bundle.load(bundle.find(job.start))
-    theirs = (start.network.config(), start.frontend.config(), start.description.labels)
-    if theirs != (network.config(), frontend.config(), LABELS):
-        raise UsageError(
-            f"{job.start} has another network, front end or labels than what is to be trained; "
-            "start from one that has the same, or leave --start out."
-        )
-    return start
 
 
 def load(job: Job, rate: int, watcher: Watcher) -> Sides:
@@ -212,7 +190,7 @@ def _chunked(sides: Sides, frontend: Frontend, recipe: Recipe, seed: int) -> Ite
     """Feed the article's chunks as they are."""
     audio, targets, _ = article.chunks(sides["train"], frontend.window)
     held_audio, held_targets, sources = article.chunks(sides["val"], frontend.window)
-    validation = Validation(held_audio, held_targets, sources, [CLEAN] * len(sources))
+    validation = Validation(held_audio, held_targets, sources, [CUT] * len(sources))
     epoch = article.shuffled(audio, targets, recipe.batch, np.random.default_rng(seed))
     yield Material(epoch, math.ceil(len(audio) / recipe.batch), validation)
 
@@ -220,6 +198,7 @@ def _chunked(sides: Sides, frontend: Frontend, recipe: Recipe, seed: int) -> Ite
 def _fit(
     model: keras.Model,
     frontend: Frontend,
+    network: Network,
     recipe: Recipe,
     material: Material,
     *,
@@ -244,6 +223,7 @@ def _fit(
     history = fit.fit(
         model,
         frontend,
+        network,
         recipe,
         epoch_batches=material.epoch_batches,
         steps=material.steps,
@@ -267,7 +247,6 @@ def _circumstances(
     kept = history.epochs[history.best]
     return {
         "seed": job.seed,
-        "started_from": bundle.describe(bundle.find(job.start)).tag if job.start else "",
         "epochs": len(history.epochs),
         "kept_epoch": history.best + 1,
         "kept_val_loss": round(kept.val_loss, 5),

@@ -23,6 +23,7 @@ CUT_SHARE = 0.2
 CUT_S = (1.0, 4.0)
 PAUSE_S = (0.05, 0.6)
 EDGE_S = 0.005
+GAP_DB = -60.0
 FLOOR_DB = (-75.0, -40.0)
 SPEED_SHARE = 0.3
 SPEED = (0.88, 1.14)
@@ -42,6 +43,20 @@ class Voice:
         """Return which clip `sample` of the whole voice lies in, and where in that clip."""
         index = int(np.searchsorted(self._ends, sample, side="right"))
         return index, sample - int(self._ends[index]) + len(self.clips[index])
+
+    def strung(self, start: int, samples: int, gap: int) -> Samples:
+        """Return `samples` from a place on, with a quiet gap at the end of each clip."""
+        audio = np.zeros(samples, np.float32)
+        index, offset = self.at(start)
+        at = 0
+        while at < samples:
+            piece = self.clips[index][offset : offset + samples - at]
+            audio[at : at + len(piece)] = piece
+            at += len(piece) + gap
+            index, offset = (index + 1) % len(self.clips), 0
+        audio /= FULL_SCALE
+        floor = np.float32(_rms(audio) * 10 ** (GAP_DB / 20))
+        return audio + floor * white(samples, np.random.default_rng(start))
 
 
 class Library:

@@ -16,6 +16,7 @@ import numpy as np
 from rtclassify.stream import Samples
 from rtclassify.training import augment, synthetic
 from rtclassify.training.dataset import LABELS
+from rtclassify.training.fit import UNHEARD, Batch
 from rtclassify.training.library import Library
 from rtclassify.training.shaping import happens
 
@@ -61,6 +62,22 @@ class Layer:
 Scene = list[Layer]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """A window and what it should score.
+
+    Args:
+        audio: Shape (window,).
+        share: Of the time that is not silent, for each label, shape (labels,).
+        ticks: Whether each label is present in each tenth of a second, shape (ticks, labels):
+            1, 0, or `UNHEARD` where it is silent.
+    """
+
+    audio: Samples
+    share: Samples
+    ticks: Samples
+
+
 class Mixer:
     """Makes windows of a library; one generator owns each.
 
@@ -91,17 +108,21 @@ class Mixer:
             odds[-1] = 0.1
         self._odds = odds / odds.sum()
 
-    def window(self) -> tuple[Samples, Samples]:
-        """Return a distorted window, shape (window,), and its target, shape (labels,)."""
+    def window(self) -> Mixture:
+        """Return a distorted window."""
         layers = self._scenes[self._rng.choice(len(self._odds), p=self._odds)]()
-        audio, target = mix(layers, self._library.rate)
-        return augment.distort(audio, self._library.rate, self._rng), target
+        made = mix(layers, self._library.rate)
+        return replace(made, audio=augment.distort(made.audio, self._library.rate, self._rng))
 
-    def batches(self, size: int) -> Iterator[tuple[Samples, Samples]]:
-        """Yield batches of windows, shape (size, window), and targets, (size, labels), for ever."""
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield batches of `size` windows for ever."""
         while True:
-            audio, targets = zip(*(self.window() for _ in range(size)), strict=True)
-            yield np.stack(audio), np.stack(targets)
+            made = [self.window() for _ in range(size)]
+            yield Batch(
+                np.stack([window.audio for window in made]),
+                np.stack([window.share for window in made]),
+                np.stack([window.ticks for window in made]),
+            )
 
     def speech(self) -> Scene:
         """One voice."""
@@ -193,22 +214,22 @@ class Mixer:
         return self.made_noise()[0]
 
 
-def mix(layers: Scene, rate: int) -> tuple[Samples, Samples]:
-    """Add up layers; return the audio and the share of its time that each label is present."""
+def mix(layers: Scene, rate: int) -> Mixture:
+    """Add up layers, and work out what is present when."""
     audio = sum((layer.heard() for layer in layers), np.zeros((), np.float32))
     tick = int(TICK_S * rate)
     count = len(audio) // tick
     energy = np.square(audio[: count * tick]).reshape(count, tick).mean(axis=1)
     heard = energy > energy.max() * 10 ** (SILENT_DB / 10)
     middle = (np.arange(count) + 0.5) / count
-    shares = []
-    for label in LABELS:
-        present = np.zeros(count, bool)
-        for layer in layers:
+    present = np.zeros((count, len(LABELS)), np.float32)
+    for layer in layers:
+        for column, label in enumerate(LABELS):
             if label in layer.labels:
-                present |= (layer.start <= middle) & (middle < layer.end)
-        shares.append((present & heard).sum() / max(1, heard.sum()))
-    return audio, np.array(shares, np.float32)
+                present[(layer.start <= middle) & (middle < layer.end), column] = 1.0
+    share = present[heard].sum(axis=0) / max(1, heard.sum())
+    present[~heard] = UNHEARD
+    return Mixture(audio, share.astype(np.float32), present)
 
 
 def levelled(audio: Samples) -> Samples:
