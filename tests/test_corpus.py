@@ -42,7 +42,7 @@ def wav(path: Path, seconds: float = 1.0) -> Path:
     return path
 
 
-def test_the_container_of_clips_is_read_as_its_makers_wrote_it(corpus):
+def test_the_container_of_clips_is_read_as_its_makers_wrote_it(corpus: ModuleType) -> None:
     clips = {"020001P2.SB": b"first clip", "52SSSSSS.SB": b"second"}
     table = 15 + 21 * (len(clips) + 1)
     entries, audio = b"", b""
@@ -54,7 +54,7 @@ def test_the_container_of_clips_is_read_as_its_makers_wrote_it(corpus):
     assert dict(corpus.queen_clips(container)) == clips
 
 
-def test_another_container_is_refused(corpus):
+def test_another_container_is_refused(corpus: ModuleType) -> None:
     with pytest.raises(ValueError, match="QTBL"):
         next(corpus.queen_clips(b"RIFF" + bytes(100)))
 
@@ -70,11 +70,13 @@ def test_another_container_is_refused(corpus):
         ("tuxpaint-stamps-default", "usr/x/frog_desc.ogg", "tuxpaint-stamps-default/en"),
     ],
 )
-def test_a_voice_is_a_source_of_its_own(corpus, package, path, source):
+def test_a_voice_is_a_source_of_its_own(
+    corpus: ModuleType, package: str, path: str, source: str
+) -> None:
     assert corpus.voice(row(package=package, path=path)) == source
 
 
-def test_only_the_wrong_class_is_excluded(corpus):
+def test_only_the_wrong_class_is_excluded(corpus: ModuleType) -> None:
     rules = [{"class": "noise", "path": "unpacked/p/*/announcer/*"}]
     path = "usr/announcer/bam.wav"
 
@@ -83,7 +85,7 @@ def test_only_the_wrong_class_is_excluded(corpus):
     assert not corpus.excluded(row(**{"class": "noise", "path": "usr/rain.wav"}), rules)
 
 
-def test_every_exclusion_excludes_something_and_says_why(corpus):
+def test_every_exclusion_excludes_something_and_says_why(corpus: ModuleType) -> None:
     rows = corpus.read_tsv(ROOT / "corpus" / "catalog.tsv")
 
     for rule in corpus.read_tsv(ROOT / "corpus" / "exclusions.tsv"):
@@ -91,7 +93,7 @@ def test_every_exclusion_excludes_something_and_says_why(corpus):
         assert any(corpus.excluded(row, [rule]) for row in rows), rule["path"]
 
 
-def test_what_is_missing_cut_or_unreadable_is_told(corpus, tmp_path):
+def test_what_is_missing_cut_or_unreadable_is_told(corpus: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "unpacked" / "p"
     wav(folder / "good.wav")
     wav(folder / "cut.wav", 0.4)
@@ -100,7 +102,7 @@ def test_what_is_missing_cut_or_unreadable_is_told(corpus, tmp_path):
     (folder / "raw.gsm").write_bytes(bytes(1_650))
 
     def wrong(path: str) -> str:
-        return corpus.wrong(row(path=path), tmp_path)
+        return str(corpus.wrong(row(path=path), tmp_path))
 
     assert [wrong(path) for path in ("good.wav", "raw.g722", "raw.gsm")] == ["", "", ""]
     assert wrong("gone.wav") == "not in the package"
@@ -108,7 +110,7 @@ def test_what_is_missing_cut_or_unreadable_is_told(corpus, tmp_path):
     assert "bad.wav" in wrong("bad.wav")
 
 
-def test_the_list_is_what_train_takes(corpus, tmp_path):
+def test_the_list_is_what_train_takes(corpus: ModuleType, tmp_path: Path) -> None:
     wav(tmp_path / "unpacked" / "p" / "a.wav")
     wav(tmp_path / "pack" / "singing" / "karissa_hobbs" / "song.wav")
     wav(tmp_path / "pack" / "noise" / "rain" / "rain.wav")
@@ -127,7 +129,9 @@ def test_the_list_is_what_train_takes(corpus, tmp_path):
     assert all(c.path.is_file() for c in found)
 
 
-def test_a_repository_is_cloned_at_its_commit_and_only_its_paths(corpus, tmp_path):
+def test_a_repository_is_cloned_at_its_commit_and_only_its_paths(
+    corpus: ModuleType, tmp_path: Path
+) -> None:
     origin = tmp_path / "origin"
     wav(origin / "data" / "clip.wav")
     wav(origin / "else" / "other.wav")
@@ -156,7 +160,7 @@ def test_a_repository_is_cloned_at_its_commit_and_only_its_paths(corpus, tmp_pat
     assert copied == ["data_clip.wav"]
 
 
-def test_no_source_is_on_both_sides(corpus):
+def test_no_source_is_on_both_sides(corpus: ModuleType) -> None:
     entries = list(corpus.catalog_entries(corpus.read_tsv(ROOT / "corpus" / "catalog.tsv")))
 
     sides = {source: split for _, _, split, source in entries}
