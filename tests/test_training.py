@@ -23,12 +23,14 @@ from rtclassify.cli import app
 from rtclassify.errors import DataError
 from rtclassify.networks import assemble
 from rtclassify.stream import Samples
-from rtclassify.training import augment, evaluate, fit, job, report, synthetic
+from rtclassify.training import augment, evaluate, fit, job, material, report, step, synthetic
 from rtclassify.training.dataset import LABELS, Clip
 from rtclassify.training.evaluate import CLEAN, CUT
-from rtclassify.training.fit import Batch, Held, History, Recipe
+from rtclassify.training.feed import UNHEARD, Batch, ahead
+from rtclassify.training.fit import Held, History, Recipe
+from rtclassify.training.layers import Layer, mix
 from rtclassify.training.library import Library
-from rtclassify.training.mix import Layer, Mixer, mix
+from rtclassify.training.mix import Mixer
 
 RATE = 16_000
 WINDOW = 80_000
@@ -97,7 +99,7 @@ def test_ticks_tell_when_each_thing_is_heard() -> None:
     ticks = mix(layers, RATE).ticks
 
     assert ticks[:20].tolist() == [[1, 0]] * 20
-    assert ticks[20:30].tolist() == [[fit.UNHEARD] * 2] * 10
+    assert ticks[20:30].tolist() == [[UNHEARD] * 2] * 10
     assert ticks[30:].tolist() == [[0, 1]] * 20
 
 
@@ -244,7 +246,7 @@ TRUTH = np.stack([LOUD, 1 - LOUD], axis=1).astype(np.float32)
 
 def batch(targets: Samples = TRUTH, ticks: Samples | None = None) -> Batch:
     """The toys, of which the loud ones are speech; nothing said about ticks."""
-    silent = np.full((64, 10, 2), fit.UNHEARD, np.float32)
+    silent = np.full((64, 10, 2), UNHEARD, np.float32)
     return Batch(TOYS, targets, silent if ticks is None else ticks)
 
 
@@ -290,7 +292,7 @@ def train(
         on_step=ignore,
         on_epoch=on_epoch,
     )
-    return model, history, fit.crossentropy(fit.scores(model, Loudness(), TOYS), TRUTH)
+    return model, history, step.crossentropy(step.scores(model, Loudness(), TOYS), TRUTH)
 
 
 def test_the_loop_learns_what_can_be_learned() -> None:
@@ -313,7 +315,7 @@ def test_columns_learn_when_speech_is_heard(named: str, *, learns: bool) -> None
         network=Judge(named),
     )
 
-    loud = fit.scores(model, Loudness(), np.full((1, 100), 2.0, np.float32))
+    loud = step.scores(model, Loudness(), np.full((1, 100), 2.0, np.float32))
     assert (loud[0, 0] > 0.9) == learns
 
 
@@ -375,7 +377,7 @@ def test_batches_made_ahead_come_in_order_and_fail_aloud() -> None:
         yield from batches
         raise RuntimeError("no more audio")
 
-    with fit.ahead(make()) as made:
+    with ahead(make()) as made:
         assert all(next(made) is one for one in batches)
         with pytest.raises(RuntimeError, match="no more audio"):
             next(made)
@@ -488,7 +490,7 @@ def trained(station: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     few = pytest.MonkeyPatch()
     few.setattr(evaluate, "PER_SOURCE", 4)
     few.setattr(evaluate, "PER_CONDITION", 2)
-    few.setattr(job, "EPOCH_WINDOWS", 32)
+    few.setattr(material, "EPOCH_WINDOWS", 32)
     out = tmp_path_factory.mktemp("models") / "mine"
     cache = tmp_path_factory.mktemp("cache")
     try:
@@ -555,15 +557,12 @@ class Silent:
 
 def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
     wanted = job.Job(
-        data=None,
+        wanted=material.Wanted(data=None, loader="", cache=tmp_path, seed=0),
         out=tmp_path / "m",
         network="column_cnn",
         frontend="log_stft",
         epochs=1,
         batch=None,
-        seed=0,
-        loader="",
-        cache=tmp_path,
         minutes=None,
         command="",
     )

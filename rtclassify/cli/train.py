@@ -48,17 +48,15 @@ def train(
     """
     with hushed():
         from rtclassify.training.job import Job, run
+        from rtclassify.training.material import Wanted
     job = Job(
-        data,
-        out,
-        network,
-        frontend,
-        epochs,
-        batch,
-        seed,
-        loader,
-        cache or _cache(),
-        minutes,
+        wanted=Wanted(data, loader, cache or _cache(), seed),
+        out=out,
+        network=network,
+        frontend=frontend,
+        epochs=epochs,
+        batch=batch,
+        minutes=minutes,
         command=shlex.join(["rtclassify", *sys.argv[1:]]),
     )
     with Terminal() as terminal:

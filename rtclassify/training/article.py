@@ -15,7 +15,8 @@ from rtclassify.errors import DataError
 from rtclassify.stream import Samples
 from rtclassify.training.dataset import LABELS
 from rtclassify.training.decode import FULL_SCALE, Stored
-from rtclassify.training.fit import Batch, Recipe
+from rtclassify.training.feed import Batch
+from rtclassify.training.fit import Recipe
 from rtclassify.training.library import Take
 
 CHUNKS = 6

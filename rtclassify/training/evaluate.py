@@ -18,9 +18,10 @@ from rtclassify.stream import Samples
 from rtclassify.training import augment
 from rtclassify.training.dataset import LABELS
 from rtclassify.training.decode import Stored, stored
-from rtclassify.training.fit import THRESHOLD, right
+from rtclassify.training.layers import Layer, Scene, levelled, mix
 from rtclassify.training.library import Library, Voice
-from rtclassify.training.mix import Layer, Mixer, Scene, levelled, mix
+from rtclassify.training.mix import Mixer
+from rtclassify.training.step import THRESHOLD, right
 
 CLEAR = 0.2
 PER_SOURCE = 40

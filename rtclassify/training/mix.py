@@ -1,81 +1,21 @@
-"""Windows to learn from: layers of recordings with spans, mixed, with what a window should score.
-
-The target of an answer is the share of the window's time that is not silent in which the answer
-is present. A window of one thing is 0 or 1, and where one thing turns into another the target
-crosses one half in the middle, so that boundaries are dated right. A pause inside speech belongs
-to the speech.
-"""
+"""Windows to learn from: scenes of layers, drawn from a library, mixed and distorted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from rtclassify.stream import Samples
 from rtclassify.training import augment, synthetic
 from rtclassify.training.dataset import LABELS
-from rtclassify.training.fit import UNHEARD, Batch
+from rtclassify.training.feed import Batch
+from rtclassify.training.layers import Layer, Mixture, Scene, ducked, levelled, mix, quieter
 from rtclassify.training.library import Library
 from rtclassify.training.shaping import happens
 
-TICK_S = 0.1
-SILENT_DB = -45.0
-"""A tick this far below the window's loudest is silent."""
-LEVEL = 0.1
 BABBLE_VOICES = (6, 10)
 BABBLE_ODDS, RECORDED_ODDS = 0.2, 0.55
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Layer:
-    """One sound in a window.
-
-    Args:
-        audio: The window's length of it.
-        labels: What it is.
-        start: Where it is heard, as a share of the window.
-        end: Where that ends.
-        fade_in: How long it takes to come, as a share of the window.
-        fade_out: How long it takes to go.
-    """
-
-    audio: Samples
-    labels: frozenset[str]
-    start: float = 0.0
-    end: float = 1.0
-    fade_in: float = 0.0
-    fade_out: float = 0.0
-
-    def heard(self) -> Samples:
-        """Return the audio, silent outside its span."""
-        if (self.start, self.end) == (0.0, 1.0):
-            return self.audio
-        place = np.linspace(0.0, 1.0, len(self.audio), dtype=np.float32)
-        least = 1 / len(self.audio)
-        rise = (place - self.start) / max(self.fade_in, least)
-        fall = (self.end - place) / max(self.fade_out, least)
-        return self.audio * np.clip(np.minimum(rise, fall), 0.0, 1.0)
-
-
-Scene = list[Layer]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mixture:
-    """A window and what it should score.
-
-    Args:
-        audio: Shape (window,).
-        share: Of the time that is not silent, for each label, shape (labels,).
-        ticks: Whether each label is present in each tenth of a second, shape (ticks, labels):
-            1, 0, or `UNHEARD` where it is silent.
-    """
-
-    audio: Samples
-    share: Samples
-    ticks: Samples
 
 
 class Mixer:
@@ -167,7 +107,7 @@ class Mixer:
         voice, record = self._stretch("speech"), self._stretch("music")
         if happens(self._rng, 0.4):
             depth = self._rng.uniform(0.2, 0.8)
-            record = replace(record, audio=_ducked(record.audio, voice.audio, depth))
+            record = replace(record, audio=ducked(record.audio, voice.audio, depth))
         return [voice, quieter(record, above_db)]
 
     def talk_over(self) -> Scene:
@@ -212,41 +152,3 @@ class Mixer:
         if "other" in self._library.voices and happens(self._rng, RECORDED_ODDS):
             return self._stretch("other")
         return self.made_noise()[0]
-
-
-def mix(layers: Scene, rate: int) -> Mixture:
-    """Add up layers, and work out what is present when."""
-    audio = sum((layer.heard() for layer in layers), np.zeros((), np.float32))
-    tick = int(TICK_S * rate)
-    count = len(audio) // tick
-    energy = np.square(audio[: count * tick]).reshape(count, tick).mean(axis=1)
-    heard = energy > energy.max() * 10 ** (SILENT_DB / 10)
-    middle = (np.arange(count) + 0.5) / count
-    present = np.zeros((count, len(LABELS)), np.float32)
-    for layer in layers:
-        for column, label in enumerate(LABELS):
-            if label in layer.labels:
-                present[(layer.start <= middle) & (middle < layer.end), column] = 1.0
-    share = present[heard].sum(axis=0) / max(1, heard.sum())
-    present[~heard] = UNHEARD
-    return Mixture(audio, share.astype(np.float32), present)
-
-
-def levelled(audio: Samples) -> Samples:
-    """Bring the RMS of the louder half of the ticks to `LEVEL`, so that pauses do not count."""
-    parts = np.square(audio[: len(audio) // 50 * 50]).reshape(50, -1).mean(axis=1)
-    loud = np.sqrt(np.sort(parts)[25:].mean())
-    return audio * np.float32(LEVEL / (loud + 1e-6))
-
-
-def quieter(layer: Layer, decibels: float) -> Layer:
-    """Return the layer that much quieter."""
-    return replace(layer, audio=layer.audio * np.float32(10 ** (-decibels / 20)))
-
-
-def _ducked(record: Samples, voice: Samples, depth: float) -> Samples:
-    """Turn the record down while the voice is heard, as a desk does, within half a second."""
-    parts = np.abs(voice[: len(voice) // 50 * 50]).reshape(50, -1).max(axis=1)
-    held = np.convolve(parts > 0.3 * parts.max(), np.ones(5), mode="same") > 0
-    level = np.interp(np.linspace(0, 49, len(record)), np.arange(50), 1.0 - depth * held)
-    return record * level.astype(np.float32)

@@ -1,0 +1,69 @@
+"""Batches of windows, and making them ahead of their use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import NamedTuple
+
+from rtclassify.stream import Samples
+
+UNHEARD = -1.0
+QUEUED = 8
+PATIENCE_S = 0.2
+
+
+class Batch(NamedTuple):
+    """Windows and what they should score.
+
+    Args:
+        audio: Shape (n, window).
+        targets: Shape (n, labels).
+        ticks: What is present when, for networks whose columns have opinions of their own: shape
+            (n, ticks, labels), 1, 0 or `UNHEARD`. The ticks divide the window evenly; there are
+            none where that is not known.
+    """
+
+    audio: Samples
+    targets: Samples
+    ticks: Samples
+
+
+@contextmanager
+def ahead(batches: Iterator[Batch]) -> Iterator[Iterator[Batch]]:
+    """Make batches in a thread of their own, a few ahead, until the ``with`` is left.
+
+    An exception in that thread comes out where the batch would have.
+    """
+    queue: Queue[Batch | BaseException] = Queue(QUEUED)
+    left = Event()
+
+    def put(item: Batch | BaseException) -> None:
+        while not left.is_set():
+            with suppress(Full):
+                queue.put(item, timeout=PATIENCE_S)
+                return
+
+    def work() -> None:
+        try:
+            while not left.is_set():
+                put(next(batches))
+        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever takes
+            put(error)
+
+    def taken() -> Iterator[Batch]:
+        while True:
+            item = queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    thread = Thread(target=work, name="windows", daemon=True)
+    thread.start()
+    try:
+        yield taken()
+    finally:
+        left.set()
+        thread.join()
