@@ -24,7 +24,7 @@ def marks(seconds: float, *, ppm: float, jitter_s: float, seed: int = 0) -> list
 
 
 @pytest.mark.parametrize("ppm", [-50.0, 0.0, 50.0])
-def test_the_fit_follows_a_card_that_is_off(ppm):
+def test_the_fit_follows_a_card_that_is_off(ppm: float) -> None:
     timeline = Timeline(RATE)
     for mark in marks(120.0, ppm=ppm, jitter_s=0.0024):
         timeline.mark(*mark)
@@ -36,7 +36,7 @@ def test_the_fit_follows_a_card_that_is_off(ppm):
     assert abs(timeline.line.at(at) - truth) <= timeline.line.error_s
 
 
-def test_the_error_bound_holds_from_the_first_mark_on():
+def test_the_error_bound_holds_from_the_first_mark_on() -> None:
     misses = total = 0
     for seed in range(20):
         timeline = Timeline(RATE)
@@ -50,7 +50,7 @@ def test_the_error_bound_holds_from_the_first_mark_on():
     assert misses / total < 0.01
 
 
-def test_a_device_opened_anew_forgets_the_old_marks():
+def test_a_device_opened_anew_forgets_the_old_marks() -> None:
     timeline = Timeline(RATE)
     timeline.mark(0, 1.0)
     timeline.reset()
@@ -62,7 +62,7 @@ def test_a_device_opened_anew_forgets_the_old_marks():
     assert timeline.line.at(RATE) == pytest.approx(500.0)
 
 
-def test_marks_are_thinned_and_bounded():
+def test_marks_are_thinned_and_bounded() -> None:
     timeline = Timeline(RATE, span_s=10.0, marks=100)
     for mark in marks(60.0, ppm=0.0, jitter_s=0.0):
         timeline.mark(*mark)
@@ -71,20 +71,20 @@ def test_marks_are_thinned_and_bounded():
     assert timeline._marks[-1][1] - timeline._marks[0][1] == pytest.approx(10.0, rel=0.2)
 
 
-def test_a_line_can_be_read_at_another_rate():
+def test_a_line_can_be_read_at_another_rate() -> None:
     line = Line(48_000.0, 10.0, 48_000.0, 0.001)
 
     assert line.rescaled(1 / 3).at(32_000) == pytest.approx(line.at(96_000))
 
 
-def test_utc_of_the_past_is_in_the_past():
+def test_utc_of_the_past_is_in_the_past() -> None:
     clock = SystemClock()
     age = clock.utc(clock.now()) - clock.utc(clock.now() - 3.0)
 
     assert abs(age - timedelta(seconds=3)) < timedelta(seconds=1)
 
 
-def test_a_manual_clock_moves_when_told():
+def test_a_manual_clock_moves_when_told() -> None:
     clock = ManualClock(5.0, datetime(2026, 1, 1, tzinfo=UTC))
     clock.advance(1.5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,11 +19,11 @@ EXAMPLE = Path(__file__).parent.parent / "rtclassify.example.toml"
 KNOWN = {"model", "hop_s", "device", "publish", "labels", "channel"}
 
 
-def test_the_example_says_what_the_defaults_are():
+def test_the_example_says_what_the_defaults_are() -> None:
     assert load(EXAMPLE) == Settings()
 
 
-def test_what_the_example_only_mentions_is_usable_too():
+def test_what_the_example_only_mentions_is_usable_too() -> None:
     text = EXAMPLE.read_text("utf-8")
     bare = [line.removeprefix("# ") for line in text.splitlines()]
     lines = [line for line in bare if re.match(r"\w+ = |\[+\w+\]+$", line)]
@@ -32,7 +33,7 @@ def test_what_the_example_only_mentions_is_usable_too():
 
 
 @given(st.text(min_size=1).filter(lambda key: key not in KNOWN))
-def test_an_unknown_key_names_a_known_one(key):
+def test_an_unknown_key_names_a_known_one(key: str) -> None:
     with pytest.raises(ConfigError, match="is not a known key; did you mean ") as refusal:
         parse({key: 1})
     assert str(refusal.value).rstrip("?").rpartition(" ")[2] in KNOWN
@@ -60,7 +61,7 @@ def test_an_unknown_key_names_a_known_one(key):
         ({"channel": [{"name": "a", "source": "demo"}] * 2}, "'a' is used twice"),
     ],
 )
-def test_a_refusal_says_what_was_found_and_wanted(table, sentence):
+def test_a_refusal_says_what_was_found_and_wanted(table: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         parse(table)
     assert sentence in str(refusal.value)
@@ -70,7 +71,9 @@ def test_a_refusal_says_what_was_found_and_wanted(table, sentence):
     ("content", "part"),
     [(b"hop_s = ", "is not valid TOML"), (b"\xff", "is not valid TOML"), (None, "cannot be read")],
 )
-def test_a_file_that_is_no_settings_file_is_named(tmp_path, content, part):
+def test_a_file_that_is_no_settings_file_is_named(
+    tmp_path: Path, content: bytes | None, part: str
+) -> None:
     path = tmp_path / "broken.toml"
     if content is not None:
         path.write_bytes(content)
@@ -80,7 +83,7 @@ def test_a_file_that_is_no_settings_file_is_named(tmp_path, content, part):
     assert part in str(refusal.value)
 
 
-def test_flags_go_before_the_file_and_the_file_before_the_defaults(tmp_path):
+def test_flags_go_before_the_file_and_the_file_before_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text('model = "mine"\nhop_s = 1\n[labels]\nthreshold = 0.7\n')
     flags = {"hop_s": 2.0, "channel": [{"name": "a", "source": "demo"}]}
@@ -93,7 +96,9 @@ def test_flags_go_before_the_file_and_the_file_before_the_defaults(tmp_path):
     )
 
 
-def test_the_file_of_the_working_directory_is_found(tmp_path, monkeypatch):
+def test_the_file_of_the_working_directory_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("rtclassify.toml").write_text('model = "here"')
     assert read_settings(None, {}).model == "here"

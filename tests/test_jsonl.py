@@ -16,7 +16,7 @@ from rtclassify.sinks.jsonl import JsonlSink
 from rtclassify.testing import ManualClock
 
 
-def test_lines_are_appended_to_what_a_file_holds(tmp_path):
+def test_lines_are_appended_to_what_a_file_holds(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     for _ in range(2):
         with JsonlSink(str(path), INFO, ManualClock()) as sink:
@@ -26,7 +26,7 @@ def test_lines_are_appended_to_what_a_file_holds(tmp_path):
     assert topics == ["label/main/", "label/main/"]
 
 
-def test_lines_are_there_as_soon_as_send_returns(tmp_path):
+def test_lines_are_there_as_soon_as_send_returns(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     with JsonlSink(str(path), INFO, ManualClock()) as sink:
         for number in range(3):
@@ -34,7 +34,7 @@ def test_lines_are_there_as_soon_as_send_returns(tmp_path):
             assert len(path.read_text().splitlines()) == number + 1
 
 
-def test_a_dash_is_standard_output(capfd):
+def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     with JsonlSink("-", INFO, ManualClock()) as sink:
         sink.send(one_of_each())
     sys.stdout.write("still open\n")
@@ -44,7 +44,7 @@ def test_a_dash_is_standard_output(capfd):
     assert last == "still open"
 
 
-def test_a_full_disk_is_one_sentence():
+def test_a_full_disk_is_one_sentence() -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("needs /dev/full, which this system does not have")
@@ -58,7 +58,7 @@ def test_a_full_disk_is_one_sentence():
         sink.send([label()])
 
 
-def test_a_closed_pipe_is_one_sentence():
+def test_a_closed_pipe_is_one_sentence() -> None:
     """The reader of standard output goes away, as ``| head`` does."""
     script = (
         "from stream_events import INFO, label\n"

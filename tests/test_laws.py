@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,7 @@ from rtclassify.stream import (
     Samples,
     Segment,
     StreamInfo,
+    Window,
 )
 from rtclassify.testing import EnvelopeClassifier, ManualClock, MemorySink, ScriptedSource
 
@@ -70,7 +72,7 @@ def block(audio: Samples, start: int, end: int, channel: str = "a") -> AudioBloc
     return AudioBlock(channel, start, audio[start:end], LINE)
 
 
-def events_of(items: list[Item], *, together: bool) -> list[Event]:
+def events_of(items: Sequence[Item], *, together: bool) -> list[Event]:
     core = pipeline()
     if together:
         return core.push(items) + core.finish()
@@ -79,7 +81,7 @@ def events_of(items: list[Item], *, together: bool) -> list[Event]:
 
 @settings(deadline=None)
 @given(data=st.data(), audio=programmes())
-def test_how_audio_is_cut_into_blocks_never_shows(data, audio):
+def test_how_audio_is_cut_into_blocks_never_shows(data: st.DataObject, audio: Samples) -> None:
     """Partition."""
     first = [block(audio, *piece) for piece in data.draw(cuts(len(audio)))]
     second = [block(audio, *piece) for piece in data.draw(cuts(len(audio)))]
@@ -94,7 +96,9 @@ def test_how_audio_is_cut_into_blocks_never_shows(data, audio):
     length=st.integers(1, 70),
     hop=st.integers(1, 70),
 )
-def test_windows_cover_exactly_the_audio_that_arrived(data, total, length, hop):
+def test_windows_cover_exactly_the_audio_that_arrived(
+    data: st.DataObject, total: int, length: int, hop: int
+) -> None:
     """Gap: dropping any blocks removes just the windows that needed them."""
     length = max(length, hop)
     audio = np.arange(total, dtype=np.float32)
@@ -118,7 +122,7 @@ class Recorder(EnvelopeClassifier):
         super().__init__(rate=RATE, window=window, hop=hop)
         self.starts: list[int] = []
 
-    def scores(self, windows):
+    def scores(self, windows: Sequence[Window]) -> Samples:
         for window in windows:
             assert window.samples.tolist() == list(range(window.start, window.start + self.window))
             self.starts.append(window.start)
@@ -127,7 +131,9 @@ class Recorder(EnvelopeClassifier):
 
 @settings(deadline=None)
 @given(data=st.data(), audio=programmes())
-def test_every_segment_that_opened_is_closed_whenever_it_stops(data, audio):
+def test_every_segment_that_opened_is_closed_whenever_it_stops(
+    data: st.DataObject, audio: Samples
+) -> None:
     """Stop: through losses and gaps, at any moment; segments are in order and do not overlap."""
     items: list[Item] = []
     for start, end in data.draw(cuts(len(audio))):
@@ -155,7 +161,7 @@ def test_every_segment_that_opened_is_closed_whenever_it_stops(data, audio):
 
 @settings(deadline=None)
 @given(audio=programmes())
-def test_segments_cover_exactly_what_was_classified(audio):
+def test_segments_cover_exactly_what_was_classified(audio: Samples) -> None:
     events = events_of([block(audio, 0, len(audio))], together=True)
     labels = [e for e in events if isinstance(e, Label)]
     closed = [e for e in events if isinstance(e, Segment) and e.end is not None]
@@ -167,7 +173,7 @@ def test_segments_cover_exactly_what_was_classified(audio):
 
 @settings(deadline=None)
 @given(data=st.data(), audio=programmes())
-def test_lost_counts_what_never_arrived(data, audio):
+def test_lost_counts_what_never_arrived(data: st.DataObject, audio: Samples) -> None:
     """Conservation downstream of the ring: delivered + lost = where the channel stands."""
     core = pipeline()
     delivered = 0
@@ -185,7 +191,7 @@ def test_lost_counts_what_never_arrived(data, audio):
 
 @settings(deadline=None)
 @given(data=st.data(), one=programmes(), two=programmes())
-def test_channels_do_not_hear_each_other(data, one, two):
+def test_channels_do_not_hear_each_other(data: st.DataObject, one: Samples, two: Samples) -> None:
     audio = {"a": one, "b": two}
     items = [
         block(audio[name], start, end, name)
@@ -204,7 +210,7 @@ def test_channels_do_not_hear_each_other(data, one, two):
 
 @settings(deadline=None)
 @given(audio=programmes(), stop=st.integers(0, 20))
-def test_the_loop_ends_cleanly_at_any_turn(audio, stop):
+def test_the_loop_ends_cleanly_at_any_turn(audio: Samples, stop: int) -> None:
     """Stop, for the loop: whatever turn it is, sinks hear the end and nothing twice."""
     script = [[block(audio, *piece)] for piece in pieces(len(audio), 25)]
     sink, turns = MemorySink(), iter(range(stop))
@@ -225,7 +231,7 @@ def pieces(total: int, size: int) -> list[tuple[int, int]]:
     return [(at, min(at + size, total)) for at in range(0, total, size)]
 
 
-def test_a_heartbeat_comes_each_second_of_the_clock():
+def test_a_heartbeat_comes_each_second_of_the_clock() -> None:
     clock, sink = ManualClock(), MemorySink()
     turns = iter(range(95))
 
@@ -247,7 +253,7 @@ class Ready(Wakeup):
         pass
 
 
-def test_a_windower_keeps_no_more_than_it_needs():
+def test_a_windower_keeps_no_more_than_it_needs() -> None:
     """Memory stays flat however long it listens."""
     windower = Windower("a", window=WINDOW, hop=HOP)
 
@@ -258,11 +264,11 @@ def test_a_windower_keeps_no_more_than_it_needs():
 
 
 @pytest.mark.parametrize("hops", [1, 2, 5])
-def test_all_due_windows_of_a_push_are_one_batch(hops):
+def test_all_due_windows_of_a_push_are_one_batch(hops: int) -> None:
     batches: list[int] = []
 
     class Counting(EnvelopeClassifier):
-        def scores(self, windows):
+        def scores(self, windows: Sequence[Window]) -> Samples:
             batches.append(len(windows))
             return super().scores(windows)
 
@@ -274,11 +280,11 @@ def test_all_due_windows_of_a_push_are_one_batch(hops):
     assert batches == [3 * hops]
 
 
-def test_the_loop_hands_all_sources_to_one_batch():
+def test_the_loop_hands_all_sources_to_one_batch() -> None:
     batches: list[int] = []
 
     class Counting(EnvelopeClassifier):
-        def scores(self, windows):
+        def scores(self, windows: Sequence[Window]) -> Samples:
             batches.append(len(windows))
             return super().scores(windows)
 
@@ -291,7 +297,7 @@ def test_the_loop_hands_all_sources_to_one_batch():
     assert batches == [2]
 
 
-def test_a_recording_replayed_gives_the_same_bytes():
+def test_a_recording_replayed_gives_the_same_bytes() -> None:
     """Replay: run after run, message by message."""
     audio = np.concatenate([np.full(500, value) for value in SCENES.values()]).astype(np.float32)
 

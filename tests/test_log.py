@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,12 +85,16 @@ def channel(name: str, label: str | None, state: str = "programme") -> ChannelSt
         ([beat(channel("main", "speech"))], []),
     ],
 )
-def test_a_change_is_one_line(sink, caplog, events: list[Event], lines):
+def test_a_change_is_one_line(
+    sink: LogSink, caplog: pytest.LogCaptureFixture, events: list[Event], lines: list[str]
+) -> None:
     sink.send(events)
     assert caplog.messages == lines
 
 
-def test_a_lost_channel_is_a_warning_and_its_return_is_said(sink, caplog):
+def test_a_lost_channel_is_a_warning_and_its_return_is_said(
+    sink: LogSink, caplog: pytest.LogCaptureFixture
+) -> None:
     sink.send([StateChange("main", "no-capture", "the sound card stopped", 300, None)])
     sink.send([StateChange("main", "programme", "", 500, Stamp(5.0, 0.001))])
     sink.send([StateChange("main", "silence", "", 900, Stamp(9.0, 0.001))])
@@ -101,7 +106,7 @@ def test_a_lost_channel_is_a_warning_and_its_return_is_said(sink, caplog):
     ]
 
 
-def test_the_status_line_is_shown_when_it_changes(sink, shown):
+def test_the_status_line_is_shown_when_it_changes(sink: LogSink, shown: list[str]) -> None:
     here, away = channel("main", "speech"), channel("relay", None, "no-capture")
     for status in (beat(here, away), beat(here, away), beat(channel("main", "music"), away)):
         sink.send([status])
@@ -109,7 +114,9 @@ def test_the_status_line_is_shown_when_it_changes(sink, shown):
     assert shown == ["main: speech, relay: no-capture", "main: music, relay: no-capture"]
 
 
-def test_an_hour_of_steady_speech_is_two_lines(sink, caplog):
+def test_an_hour_of_steady_speech_is_two_lines(
+    sink: LogSink, caplog: pytest.LogCaptureFixture
+) -> None:
     classifier = EnvelopeClassifier(rate=RATE)
     pipeline = Pipeline(classifier, ["main"], LabelSettings())
     for start in range(0, 3600 * RATE, 10 * RATE):
@@ -123,12 +130,12 @@ def test_an_hour_of_steady_speech_is_two_lines(sink, caplog):
     ("level", "prefix"),
     [("CRITICAL", "<2>"), ("ERROR", "<3>"), ("WARNING", "<4>"), ("INFO", "<6>"), ("DEBUG", "<7>")],
 )
-def test_the_journal_reads_the_level_of_every_line(level, prefix):
+def test_the_journal_reads_the_level_of_every_line(level: str, prefix: str) -> None:
     record = logging.LogRecord("x", getattr(logging, level), "", 0, "one\ntwo", (), None)
     assert JournalFormatter().format(record) == f"{prefix}one\n{prefix}two"
 
 
-def test_a_terminal_shows_the_time_and_only_bad_levels():
+def test_a_terminal_shows_the_time_and_only_bad_levels() -> None:
     record = logging.LogRecord("x", logging.WARNING, "", 0, "main: no capture", (), None)
     record.created = LOCAL_MIDNIGHT.timestamp() + 3661
     assert TerminalFormatter().format(record) == "01:01:01 warning: main: no capture"
@@ -137,7 +144,7 @@ def test_a_terminal_shows_the_time_and_only_bad_levels():
 
 
 @pytest.mark.parametrize("journal", [True, False])
-def test_the_journal_is_recognised_by_its_own_socket(tmp_path, journal):
+def test_the_journal_is_recognised_by_its_own_socket(tmp_path: Path, *, journal: bool) -> None:
     """JOURNAL_STREAM is inherited by children whose standard error goes elsewhere."""
     program = (
         "import logging, os, sys; from rtclassify.cli.log import start_logging;"

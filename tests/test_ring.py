@@ -27,9 +27,13 @@ actions = st.lists(
 
 
 @given(capacity=st.integers(1, 30), channels=st.integers(1, 3), actions=actions)
-def test_delivered_and_lost_add_up_to_captured(capacity, channels, actions):
+def test_delivered_and_lost_add_up_to_captured(
+    capacity: int, channels: int, actions: list[tuple[str, int]]
+) -> None:
     ring = Ring(capacity, channels, Wakeup())
-    captured, chunks, real = 0, [], set()
+    captured = 0
+    chunks: list[Chunk] = []
+    real: set[int] = set()
     for action, count in [*actions, ("write", 1), *[("read", 1000)] * 100]:
         if action == "write":
             ring.write(ramp(captured, count, channels))
@@ -51,7 +55,7 @@ def test_delivered_and_lost_add_up_to_captured(capacity, channels, actions):
     assert sum(c.lost for c in chunks) == ring.lost
 
 
-def test_the_newest_audio_survives_when_nobody_reads():
+def test_the_newest_audio_survives_when_nobody_reads() -> None:
     ring = Ring(8, 1, Wakeup())
 
     ring.write(ramp(0, 100, 1))
@@ -61,7 +65,7 @@ def test_the_newest_audio_survives_when_nobody_reads():
     assert (chunk.start, chunk.lost, chunk.frames[:, 0].tolist()) == (92, 92, [*range(92, 100)])
 
 
-def test_what_was_read_is_not_changed_by_later_writes():
+def test_what_was_read_is_not_changed_by_later_writes() -> None:
     ring = Ring(4, 1, Wakeup())
     ring.write(ramp(0, 4, 1))
     chunk = ring.read(4)
@@ -72,7 +76,7 @@ def test_what_was_read_is_not_changed_by_later_writes():
     assert chunk.frames[:, 0].tolist() == [0, 1, 2, 3]
 
 
-def test_a_reader_in_another_thread_never_sees_torn_audio():
+def test_a_reader_in_another_thread_never_sees_torn_audio() -> None:
     ring = Ring(256, 2, wakeup := Wakeup())
     chunks: list[Chunk] = []
     total = 200_000
@@ -97,7 +101,7 @@ def test_a_reader_in_another_thread_never_sees_torn_audio():
     assert ring.captured >= total
 
 
-def test_the_bell_wakes_once_for_what_rang_before():
+def test_the_bell_wakes_once_for_what_rang_before() -> None:
     wakeup = Wakeup()
     wakeup.ring()
     wakeup.wait(60.0)

@@ -68,14 +68,14 @@ def refusing(manager: Manager) -> Service:
     return Service(Notifier(manager.address), ManualClock(), reread=reread, terminal=False)
 
 
-def test_an_abstract_socket_is_told_as_well():
+def test_an_abstract_socket_is_told_as_well() -> None:
     manager = Manager(f"@rtclassify-test-{os.getpid()}")
     Notifier(manager.address).tell(READY=1, STATUS="main: speech")
     assert manager.heard() == ["READY=1\nSTATUS=main: speech"]
     manager.close()
 
 
-def test_without_a_manager_nothing_is_told_and_nothing_fails(tmp_path):
+def test_without_a_manager_nothing_is_told_and_nothing_fails(tmp_path: Path) -> None:
     Notifier(None).tell(READY=1)
     Notifier(str(tmp_path / "gone")).tell(READY=1)
 
@@ -89,11 +89,13 @@ def test_without_a_manager_nothing_is_told_and_nothing_fails(tmp_path):
         ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"}, None),
     ],
 )
-def test_the_watchdog_is_fed_by_the_process_that_it_watches(environ, watchdog_s):
+def test_the_watchdog_is_fed_by_the_process_that_it_watches(
+    environ: dict[str, str], watchdog_s: float | None
+) -> None:
     assert Notifier.from_environment(environ).watchdog_s == watchdog_s
 
 
-def test_the_watchdog_is_fed_at_least_twice_in_its_time_and_only_by_turns(manager):
+def test_the_watchdog_is_fed_at_least_twice_in_its_time_and_only_by_turns(manager: Manager) -> None:
     clock = ManualClock()
     service = service_of(manager, clock, watchdog_s=10.0)
     fed = []
@@ -108,13 +110,13 @@ def test_the_watchdog_is_fed_at_least_twice_in_its_time_and_only_by_turns(manage
     assert manager.heard() == []
 
 
-def test_nothing_watches_where_there_is_no_watchdog(manager):
+def test_nothing_watches_where_there_is_no_watchdog(manager: Manager) -> None:
     assert service_of(manager).turn()
     assert manager.heard() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_ends_the_loop_at_the_next_turn(manager, number):
+def test_a_stop_ends_the_loop_at_the_next_turn(manager: Manager, number: signal.Signals) -> None:
     with service_of(manager) as service:
         assert service.turn()
         os.kill(os.getpid(), number)
@@ -123,7 +125,7 @@ def test_a_stop_ends_the_loop_at_the_next_turn(manager, number):
     assert manager.heard() == ["STOPPING=1\nSTATUS=stopping"]
 
 
-def test_a_closed_terminal_is_a_stop():
+def test_a_closed_terminal_is_a_stop() -> None:
     service = Service(Notifier(None), ManualClock(), reread=Settings, terminal=True)
     with service:
         os.kill(os.getpid(), signal.SIGHUP)
@@ -131,14 +133,14 @@ def test_a_closed_terminal_is_a_stop():
         assert service.reloaded() is None
 
 
-def test_a_second_interrupt_does_not_wait_for_the_turn(manager):
+def test_a_second_interrupt_does_not_wait_for_the_turn(manager: Manager) -> None:
     with service_of(manager):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_signals_mean_afterwards_what_they_meant_before(manager):
+def test_signals_mean_afterwards_what_they_meant_before(manager: Manager) -> None:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     with service_of(manager):
@@ -146,7 +148,7 @@ def test_signals_mean_afterwards_what_they_meant_before(manager):
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-def test_a_hangup_ends_the_loop_with_new_settings_once(manager):
+def test_a_hangup_ends_the_loop_with_new_settings_once(manager: Manager) -> None:
     clock = ManualClock(start_s=12.5)
     with service_of(manager, clock) as service:
         os.kill(os.getpid(), signal.SIGHUP)
@@ -157,7 +159,9 @@ def test_a_hangup_ends_the_loop_with_new_settings_once(manager):
     assert manager.heard() == ["RELOADING=1\nMONOTONIC_USEC=12500000"]
 
 
-def test_a_hangup_with_bad_settings_is_one_error_line_and_the_loop_goes_on(manager, caplog):
+def test_a_hangup_with_bad_settings_is_one_error_line_and_the_loop_goes_on(
+    manager: Manager, caplog: pytest.LogCaptureFixture
+) -> None:
     with refusing(manager) as service:
         os.kill(os.getpid(), signal.SIGHUP)
         assert service.turn()
@@ -167,7 +171,7 @@ def test_a_hangup_with_bad_settings_is_one_error_line_and_the_loop_goes_on(manag
     assert "did you mean model?" in record.getMessage()
 
 
-def test_a_stop_goes_before_a_reload(manager):
+def test_a_stop_goes_before_a_reload(manager: Manager) -> None:
     with service_of(manager) as service:
         os.kill(os.getpid(), signal.SIGHUP)
         assert not service.turn()
@@ -177,7 +181,9 @@ def test_a_stop_goes_before_a_reload(manager):
 
 @settings(deadline=None, max_examples=50)
 @given(stop_at=st.integers(1, 40), sound=st.lists(st.booleans(), min_size=30, max_size=30))
-def test_a_stop_at_any_turn_closes_every_segment_that_opened(stop_at, sound):
+def test_a_stop_at_any_turn_closes_every_segment_that_opened(
+    stop_at: int, sound: list[bool]
+) -> None:
     """Thirty blocks of a second each, loud or not, and SIGTERM during one of the turns."""
     classifier = EnvelopeClassifier()
     blocks = [

@@ -23,7 +23,7 @@ def examples(kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_example_is_a_message_of_its_kind(kind):
+def test_every_example_is_a_message_of_its_kind(kind: str) -> None:
     assert examples(kind)
     for example in examples(kind):
         strict_validator(kind).validate(example)
@@ -37,7 +37,9 @@ def test_every_example_is_a_message_of_its_kind(kind):
         ("open_segment", ("heartbeat",)),
     ],
 )
-def test_the_page_explains_every_field_of_the_schema(definition, sections):
+def test_the_page_explains_every_field_of_the_schema(
+    definition: str, sections: tuple[str, ...]
+) -> None:
     text = "".join(SECTIONS[section] for section in sections)
     explained = set(re.findall(r"`([a-z_]+)`", text))
 
@@ -45,7 +47,7 @@ def test_the_page_explains_every_field_of_the_schema(definition, sections):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_explains_no_field_that_is_not_in_the_schema(kind):
+def test_the_page_explains_no_field_that_is_not_in_the_schema(kind: str) -> None:
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \|", SECTIONS[kind], re.MULTILINE)
     explained = {field for row in rows for field in re.findall(r"[a-z_]+", row)}
     nested = ("status",) if kind == "heartbeat" else ()
@@ -54,7 +56,7 @@ def test_the_page_explains_no_field_that_is_not_in_the_schema(kind):
     assert explained <= known
 
 
-def test_the_examples_times_agree_with_their_samples():
+def test_the_examples_times_agree_with_their_samples() -> None:
     """Whoever computes with the examples finds that they add up."""
     opened, closed = examples("segment")
 
@@ -69,6 +71,6 @@ def seconds(utc: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
-def test_every_capture_state_is_explained():
+def test_every_capture_state_is_explained() -> None:
     for state in SCHEMA["$defs"]["capture_state"]["enum"]:
         assert f"`{state}`:" in SECTIONS["state"]

@@ -25,7 +25,7 @@ def encoded(event: Event) -> Message:
 
 @settings(deadline=None)
 @given(event=events)
-def test_every_message_reads_back_as_what_was_written(event):
+def test_every_message_reads_back_as_what_was_written(event: Event) -> None:
     message = encoded(event)
 
     assert decode(*message.frames()) == message
@@ -33,7 +33,7 @@ def test_every_message_reads_back_as_what_was_written(event):
 
 @settings(deadline=None)
 @given(event=events)
-def test_a_line_is_the_message_with_its_topic(event):
+def test_a_line_is_the_message_with_its_topic(event: Event) -> None:
     message = encoded(event)
 
     assert json.loads(message.line()) == {"topic": message.topic, **message.body}
@@ -42,7 +42,7 @@ def test_a_line_is_the_message_with_its_topic(event):
 
 @settings(deadline=None)
 @given(event=events)
-def test_every_message_has_just_the_fields_that_the_schema_names(event):
+def test_every_message_has_just_the_fields_that_the_schema_names(event: Event) -> None:
     message = encoded(event)
 
     strict_validator(message.kind).validate(message.body)
@@ -50,25 +50,25 @@ def test_every_message_has_just_the_fields_that_the_schema_names(event):
 
 @settings(deadline=None)
 @given(event=events)
-def test_every_message_is_of_one_kind_by_its_fields_alone(event):
+def test_every_message_is_of_one_kind_by_its_fields_alone(event: Event) -> None:
     Draft202012Validator(SCHEMA).validate(encoded(event).body)
 
 
 @settings(deadline=None)
 @given(event=events)
-def test_a_field_from_the_future_breaks_no_subscriber(event):
+def test_a_field_from_the_future_breaks_no_subscriber(event: Event) -> None:
     message = encoded(event)
 
     validator(message.kind).validate({**message.body, "from_the_future": [1, 2]})
 
 
-def test_the_schema_is_a_schema():
+def test_the_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
 @settings(deadline=None)
 @given(label=labels)
-def test_a_label_says_what_was_heard_up_to_rounding(label):
+def test_a_label_says_what_was_heard_up_to_rounding(label: Label) -> None:
     body = encoded(label).body
 
     assert (body["start"], body["end"], body["label"]) == (label.start, label.end, label.label)
@@ -83,7 +83,7 @@ def test_a_label_says_what_was_heard_up_to_rounding(label):
 
 @settings(deadline=None)
 @given(sent=st.lists(events, max_size=30))
-def test_each_topic_counts_from_zero_whatever_else_is_sent(sent):
+def test_each_topic_counts_from_zero_whatever_else_is_sent(sent: list[Event]) -> None:
     encoder = Encoder(INFO, ManualClock())
     counts: Counter[str] = Counter()
 
@@ -95,7 +95,7 @@ def test_each_topic_counts_from_zero_whatever_else_is_sent(sent):
 
 @settings(deadline=None)
 @given(sent=st.lists(events, max_size=30))
-def test_a_heartbeat_tells_the_last_number_of_every_other_topic(sent):
+def test_a_heartbeat_tells_the_last_number_of_every_other_topic(sent: list[Event]) -> None:
     encoder = Encoder(INFO, ManualClock())
     topics = Counter(encoder.encode(event).topic for event in sent)
 
@@ -113,11 +113,11 @@ def test_a_heartbeat_tells_the_last_number_of_every_other_topic(sent):
         (Heartbeat(()), "heartbeat/"),
     ],
 )
-def test_topics_name_kind_and_channel_and_end_in_a_slash(event, topic):
+def test_topics_name_kind_and_channel_and_end_in_a_slash(event: Event, topic: str) -> None:
     assert encoded(event).topic == topic
 
 
-def test_utc_is_that_of_the_last_sample_with_milliseconds_and_z():
+def test_utc_is_that_of_the_last_sample_with_milliseconds_and_z() -> None:
     clock = ManualClock(50.0, datetime.fromisoformat("2026-01-01T12:00:00.250Z"))
     captured = Stamp(clock_s=48.0, error_s=0.0031)
 
@@ -129,7 +129,7 @@ def test_utc_is_that_of_the_last_sample_with_milliseconds_and_z():
 
 @settings(deadline=None)
 @given(delay_s=st.floats(0.0, 100.0), moved_s=st.floats(0.0, 100.0))
-def test_latency_reaches_from_the_capture_to_the_encoding(delay_s, moved_s):
+def test_latency_reaches_from_the_capture_to_the_encoding(delay_s: float, moved_s: float) -> None:
     clock = ManualClock()
     event = label(captured=Stamp(clock.now() - delay_s, 0.0))
     clock.advance(moved_s)
@@ -139,13 +139,13 @@ def test_latency_reaches_from_the_capture_to_the_encoding(delay_s, moved_s):
     assert math.isclose(body["latency_ms"], (delay_s + moved_s) * 1000, abs_tol=0.051)
 
 
-def test_a_recording_has_neither_utc_nor_latency():
+def test_a_recording_has_neither_utc_nor_latency() -> None:
     body = encoded(label(captured=None)).body
 
     assert (body["utc"], body["utc_err_ms"], body["latency_ms"]) == (None, None, None)
 
 
-def test_digital_zero_has_a_null_level_not_full_scale():
+def test_digital_zero_has_a_null_level_not_full_scale() -> None:
     silent = Label("main", 0, 1, {"speech": 0.0}, "other", False, Level(None, None), 0, None)
 
     body = encoded(silent).body
@@ -153,7 +153,7 @@ def test_digital_zero_has_a_null_level_not_full_scale():
     assert (body["level_dbfs"], body["peak_dbfs"]) == (None, None)
 
 
-def test_an_open_segment_is_dated_at_its_start_and_a_closed_one_at_its_end():
+def test_an_open_segment_is_dated_at_its_start_and_a_closed_one_at_its_end() -> None:
     clock = ManualClock()
     encoder = Encoder(INFO, clock)
     start, end = Stamp(clock.now() - 9.0, 0.001), Stamp(clock.now() - 2.0, 0.002)
@@ -169,7 +169,7 @@ def test_an_open_segment_is_dated_at_its_start_and_a_closed_one_at_its_end():
     assert (opened["utc_err_ms"], closed["utc_err_ms"]) == (1.0, 2.0)
 
 
-def test_a_heartbeat_tells_newcomers_which_segment_is_open_and_since_when():
+def test_a_heartbeat_tells_newcomers_which_segment_is_open_and_since_when() -> None:
     clock = ManualClock()
     encoder = Encoder(INFO, clock)
     change, _, opening, _, closing = one_of_each(captured=Stamp(clock.now(), 0.001))
@@ -186,7 +186,7 @@ def test_a_heartbeat_tells_newcomers_which_segment_is_open_and_since_when():
     assert after["segment"] is None
 
 
-def test_one_channels_open_segment_is_not_anothers():
+def test_one_channels_open_segment_is_not_anothers() -> None:
     encoder = Encoder(INFO, ManualClock())
     encoder.encode(Segment("a", 0, "music", 0, None, {"music": 1.0}, None, None))
 
@@ -196,7 +196,7 @@ def test_one_channels_open_segment_is_not_anothers():
     assert b["segment"] is None
 
 
-def test_a_reason_that_is_no_utf_8_still_makes_a_message():
+def test_a_reason_that_is_no_utf_8_still_makes_a_message() -> None:
     message = encoded(StateChange("main", "no-capture", "caf\udce9 is gone", 0, None))
 
     assert decode(*message.frames()).body["reason"] == "caf? is gone"
@@ -205,6 +205,6 @@ def test_a_reason_that_is_no_utf_8_still_makes_a_message():
 @pytest.mark.parametrize(
     "payload", [b"", b"\xff\xfe", b"[]", b"{}", b'"v"', b'{"v": 2}', b"not json"]
 )
-def test_what_is_no_message_of_this_version_is_refused(payload):
+def test_what_is_no_message_of_this_version_is_refused(payload: bytes) -> None:
     with pytest.raises(ValueError, match="is not a message of version 1"):
         decode(b"label/main/", payload)
