@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,7 +47,7 @@ def refusal(path: Path) -> str:
     return message
 
 
-def test_a_bundle_reads_back_as_what_was_written(made) -> None:
+def test_a_bundle_reads_back_as_what_was_written(made: Path) -> None:
     bundle = bundles.load(made)
     audio = noise(1, 2 * 80_000).reshape(2, -1)
 
@@ -58,7 +59,7 @@ def test_a_bundle_reads_back_as_what_was_written(made) -> None:
     np.testing.assert_array_equal(bundle.scores(audio), again.scores(audio))
 
 
-def test_a_changed_byte_is_found(copy) -> None:
+def test_a_changed_byte_is_found(copy: Path) -> None:
     model = copy / "model.keras"
     data = bytearray(model.read_bytes())
     data[len(data) // 2] ^= 1
@@ -67,7 +68,7 @@ def test_a_changed_byte_is_found(copy) -> None:
     assert "changed or damaged" in refusal(copy)
 
 
-def test_changed_weights_with_a_matching_digest_are_found_by_the_probe(copy) -> None:
+def test_changed_weights_with_a_matching_digest_are_found_by_the_probe(copy: Path) -> None:
     model = keras.models.load_model(copy / "model.keras")
     opinions = model.get_layer("head").get_layer("opinions")
     opinions.bias.assign(opinions.bias + 0.5)
@@ -77,14 +78,14 @@ def test_changed_weights_with_a_matching_digest_are_found_by_the_probe(copy) -> 
     assert "no longer scores its probe" in refusal(copy)
 
 
-def test_a_changed_front_end_is_found_by_the_probe(copy) -> None:
+def test_a_changed_front_end_is_found_by_the_probe(copy: Path) -> None:
     frontend = json.loads((copy / "bundle.json").read_text())["frontend"]
     rewrite(copy, frontend=frontend | {"floor": 0.1})
 
     assert "no longer scores its probe" in refusal(copy)
 
 
-def test_a_layer_that_carries_code_is_refused(copy) -> None:
+def test_a_layer_that_carries_code_is_refused(copy: Path) -> None:
     shape = (398, 64)
     layer = keras.layers.Lambda(lambda frames: frames[:, 0, :2])
     keras.Sequential([keras.Input(shape), layer]).save(copy / "model.keras")
@@ -93,7 +94,7 @@ def test_a_layer_that_carries_code_is_refused(copy) -> None:
     assert "which is code" in refusal(copy)
 
 
-def test_a_keras_model_that_is_no_network_of_ours_is_refused(copy) -> None:
+def test_a_keras_model_that_is_no_network_of_ours_is_refused(copy: Path) -> None:
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(copy / "model.keras")
     digest_again(copy)
 
@@ -101,7 +102,7 @@ def test_a_keras_model_that_is_no_network_of_ours_is_refused(copy) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.keras", "metrics.json"])
-def test_a_missing_file_is_named(copy, name) -> None:
+def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
 
     assert name in refusal(copy)
@@ -115,20 +116,20 @@ def test_a_missing_file_is_named(copy, name) -> None:
         ({"network": {"name": "column_cnn", "depth": 3}}, "depth"),
     ],
 )
-def test_a_foreign_bundle_is_refused(copy, changes, said) -> None:
+def test_a_foreign_bundle_is_refused(copy: Path, changes: dict[str, Any], said: str) -> None:
     rewrite(copy, **changes)
 
     assert said in refusal(copy)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{ not json", '{"schema": 1}'])
-def test_a_bundle_json_that_is_none_is_refused(copy, text) -> None:
+def test_a_bundle_json_that_is_none_is_refused(copy: Path, text: str) -> None:
     (copy / "bundle.json").write_text(text)
 
     assert "bundle" in refusal(copy)
 
 
-def test_a_truncated_model_is_refused_before_keras_sees_it(copy) -> None:
+def test_a_truncated_model_is_refused_before_keras_sees_it(copy: Path) -> None:
     (copy / "model.keras").write_bytes((copy / "model.keras").read_bytes()[:1000])
     digest_again(copy)
 
@@ -137,7 +138,9 @@ def test_a_truncated_model_is_refused_before_keras_sees_it(copy) -> None:
     assert "not a Keras model" in refusal(copy)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones(monkeypatch, made) -> None:
+def test_an_unknown_name_is_answered_with_the_known_ones(
+    monkeypatch: pytest.MonkeyPatch, made: Path
+) -> None:
     monkeypatch.setattr(description, "folder", lambda: made.parent)
 
     assert description.find("tiny") == made

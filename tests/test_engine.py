@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +55,7 @@ def windows_of(audio: Samples, engine: Engine, channel: str = "a") -> list[Windo
 
 
 @pytest.mark.parametrize("hop_units", [1, 5, 9])
-def test_streaming_scores_are_whole_window_scores(bundle, hop_units):
+def test_streaming_scores_are_whole_window_scores(bundle: bundles.Bundle, hop_units: int) -> None:
     engine = engine_of(bundle, hop_units=hop_units)
     windows = windows_of(noise(hop_units, 2 * engine.window), engine)
 
@@ -67,7 +68,9 @@ def test_streaming_scores_are_whole_window_scores(bundle, hop_units):
 
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
-def test_a_score_does_not_depend_on_what_else_is_in_the_batch(bundle, data):
+def test_a_score_does_not_depend_on_what_else_is_in_the_batch(
+    bundle: bundles.Bundle, data: st.DataObject
+) -> None:
     """Channels join, skip and leave; each gets what it would have got alone."""
     engine = engine_of(bundle, hop_units=5)
     streams = {name: windows_of(noise(i, engine.window + 4 * engine.hop), engine, name)
@@ -93,7 +96,7 @@ def test_a_score_does_not_depend_on_what_else_is_in_the_batch(bundle, data):
         np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
-def test_a_window_after_a_gap_owes_nothing_to_the_audio_before_it(bundle):
+def test_a_window_after_a_gap_owes_nothing_to_the_audio_before_it(bundle: bundles.Bundle) -> None:
     engine = engine_of(bundle, hop_units=5)
     before, after = noise(1, engine.window), noise(2, engine.window)
     engine.scores([Window("a", 0, before)])
@@ -103,12 +106,19 @@ def test_a_window_after_a_gap_owes_nothing_to_the_audio_before_it(bundle):
     np.testing.assert_allclose(scores, bundle.scores(after[None]), atol=1e-5)
 
 
-def test_columns_are_computed_for_new_audio_only(bundle, monkeypatch):
+def test_columns_are_computed_for_new_audio_only(
+    bundle: bundles.Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = engine_of(bundle, hop_units=5)
     windows = windows_of(noise(3, engine.window + 2 * engine.hop), engine)
     rows: list[int] = []
     trunk = engine._trunk
-    monkeypatch.setattr(engine, "_trunk", lambda batch: (rows.append(len(batch)), trunk(batch))[1])
+
+    def counted(batch: Samples) -> tf.Tensor:
+        rows.append(len(batch))
+        return trunk(batch)
+
+    monkeypatch.setattr(engine, "_trunk", counted)
 
     for window in windows:
         engine.scores([window])
@@ -117,7 +127,9 @@ def test_columns_are_computed_for_new_audio_only(bundle, monkeypatch):
     assert rows[1:] == [1] * (len(windows) - 1)
 
 
-def test_a_hop_that_does_not_fit_is_refused_with_the_nearest_that_do(bundle):
+def test_a_hop_that_does_not_fit_is_refused_with_the_nearest_that_do(
+    bundle: bundles.Bundle,
+) -> None:
     description = bundle.description
     unit_s = description.hop_unit / description.rate
 
@@ -128,9 +140,7 @@ def test_a_hop_that_does_not_fit_is_refused_with_the_nearest_that_do(bundle):
         description.hop_samples(5.7)
 
 
-def test_a_gpu_that_is_not_there_is_refused():
-    import tensorflow as tf
-
+def test_a_gpu_that_is_not_there_is_refused() -> None:
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("this machine has a GPU")
     with pytest.raises(UsageError, match="sees no GPU"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_engine import untrained
@@ -28,10 +29,11 @@ def models(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def listed() -> list[dict]:
+def listed() -> list[dict[str, Any]]:
     result = CliRunner().invoke(app, ["models", "--json"])
     assert result.exit_code == 0
-    return json.loads(result.stdout)
+    models: list[dict[str, Any]] = json.loads(result.stdout)
+    return models
 
 
 def shown() -> str:
@@ -40,7 +42,7 @@ def shown() -> str:
     return result.stdout
 
 
-def test_a_model_is_listed_with_what_its_bundle_says(models) -> None:
+def test_a_model_is_listed_with_what_its_bundle_says(models: Path) -> None:
     (entry,) = listed()
     said = description.describe(models / "speech-music")
 
@@ -62,7 +64,7 @@ def test_people_see_name_labels_window_size_and_day() -> None:
     assert listed()[0]["created"][:10] in text
 
 
-def test_scores_are_shown_as_shares_and_counts(models) -> None:
+def test_scores_are_shown_as_shares_and_counts(models: Path) -> None:
     path = models / "speech-music" / "bundle.json"
     said = json.loads(path.read_text())
     path.write_text(json.dumps(said | {"scores": {"windows_right": 0.97314, "windows": 5321}}))
@@ -70,7 +72,7 @@ def test_scores_are_shown_as_shares_and_counts(models) -> None:
     assert "windows right 97.3%   windows 5,321" in shown()
 
 
-def test_damaged_models_are_listed_with_the_reason(models) -> None:
+def test_damaged_models_are_listed_with_the_reason(models: Path) -> None:
     for name in ("flipped", "garbled", "headless"):
         shutil.copytree(models / "speech-music", models / name)
     network = models / "flipped" / "model.keras"
@@ -87,7 +89,7 @@ def test_damaged_models_are_listed_with_the_reason(models) -> None:
     assert "was changed or damaged" in " ".join(shown().split())
 
 
-def test_an_empty_folder_says_how_to_make_a_model(models) -> None:
+def test_an_empty_folder_says_how_to_make_a_model(models: Path) -> None:
     shutil.rmtree(models / "speech-music")
 
     assert listed() == []

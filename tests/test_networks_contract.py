@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import keras
 import numpy as np
 import pytest
@@ -33,14 +35,14 @@ def model(network: Network) -> keras.Model:
     return network.build(frames=212, bands=64, labels=2)
 
 
-def test_frames_have_the_promised_shape(frontend):
+def test_frames_have_the_promised_shape(frontend: Frontend) -> None:
     frames = frontend.frames(noise(frontend.window))
 
     assert frames.shape == (2, frame_count(frontend, frontend.window), frontend.bands)
     assert frames.dtype == tf.float32
 
 
-def test_a_frame_depends_on_its_own_samples_alone(frontend):
+def test_a_frame_depends_on_its_own_samples_alone(frontend: Frontend) -> None:
     audio = noise(frontend.window)
     whole = frontend.frames(audio).numpy()
     at = 7
@@ -51,32 +53,32 @@ def test_a_frame_depends_on_its_own_samples_alone(frontend):
     np.testing.assert_allclose(alone[:, 0], whole[:, at], atol=1e-5)
 
 
-def test_digital_silence_and_full_scale_are_finite(frontend):
+def test_digital_silence_and_full_scale_are_finite(frontend: Frontend) -> None:
     for audio in (np.zeros((1, frontend.window)), np.full((1, frontend.window), 4.0)):
         assert np.isfinite(frontend.frames(audio.astype(np.float32))).all()
 
 
-def test_louder_audio_gives_larger_values(frontend):
+def test_louder_audio_gives_larger_values(frontend: Frontend) -> None:
     audio = noise(frontend.window)
 
     assert (frontend.frames(4 * audio) >= frontend.frames(audio)).numpy().all()
 
 
-def test_a_front_end_is_made_again_from_its_configuration(frontend):
+def test_a_front_end_is_made_again_from_its_configuration(frontend: Frontend) -> None:
     assert frontends.restore(frontend.config()) == frontend
 
 
-def test_a_network_is_made_again_from_its_configuration(network):
+def test_a_network_is_made_again_from_its_configuration(network: Network) -> None:
     assert networks.restore(network.config()).config() == network.config()
 
 
 @pytest.mark.parametrize("table", [frontends, networks])
-def test_what_is_in_no_table_is_refused(table):
+def test_what_is_in_no_table_is_refused(table: ModuleType) -> None:
     with pytest.raises(BundleError, match="known: "):
         table.restore({"name": "psychic"})
 
 
-def test_a_column_depends_on_its_own_frames_alone(model, network):
+def test_a_column_depends_on_its_own_frames_alone(model: keras.Model, network: Network) -> None:
     frames = np.random.default_rng(2).normal(0, 1, (2, 212, 64)).astype(np.float32)
     trunk = model.get_layer("trunk")
     whole = trunk(frames).numpy()
@@ -90,14 +92,14 @@ def test_a_column_depends_on_its_own_frames_alone(model, network):
     np.testing.assert_allclose(alone[:, 0], whole[:, at], atol=1e-5)
 
 
-def test_scores_are_probabilities(model):
+def test_scores_are_probabilities(model: keras.Model) -> None:
     scores = model(np.random.default_rng(3).normal(0, 3, (5, 212, 64)).astype(np.float32)).numpy()
 
     assert scores.shape == (5, 2)
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_a_network_can_learn(model):
+def test_a_network_can_learn(model: keras.Model) -> None:
     """Gradients reach every weight that is to be trained."""
     frames = tf.constant(np.random.default_rng(4).normal(0, 1, (4, 212, 64)), tf.float32)
     with tf.GradientTape() as tape:
@@ -108,7 +110,7 @@ def test_a_network_can_learn(model):
     assert all(g is not None for g in gradients)
 
 
-def test_the_article_is_what_it_was():
+def test_the_article_is_what_it_was() -> None:
     """The input, the shape and the size that follow from the article's own numbers."""
     frontend, network = FRONTENDS["article"](), NETWORKS["article"]()
     frames = frame_count(frontend, frontend.window)
@@ -124,6 +126,6 @@ def test_the_article_is_what_it_was():
     assert model.count_params() == convolutions + normalisations + dense
 
 
-def test_the_article_answers_two_labels_only():
+def test_the_article_answers_two_labels_only() -> None:
     with pytest.raises(BundleError, match="2 labels"):
         NETWORKS["article"]().build(frames=212, bands=129, labels=3)
