@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -20,7 +22,11 @@ from rtclassify.cli import app
 from rtclassify.errors import BundleError, SinkError, SourceError, UsageError
 
 RATE = 16_000
-COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
+COMMANDS = [
+    command.name or command.callback.__name__
+    for command in app.registered_commands
+    if command.callback
+]
 HEAVY = ("tensorflow", "keras", "sounddevice", "av", "soundfile", "soxr", "zmq", "matplotlib")
 ENVIRONMENT = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
 
@@ -29,10 +35,10 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "rtclassify", *map(str, arguments)]
 
 
-def run(*arguments: object, cwd: Path | None = None, **more: object) -> subprocess.CompletedProcess:
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, timeout=120,
-        check=False, **{"text": True, **more},
+        command(*arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True,
+        timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -59,7 +65,7 @@ def complaints(stderr: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name):
+def test_every_command_explains_itself(name: str) -> None:
     done = run(name, "--help")
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -67,7 +73,7 @@ def test_every_command_explains_itself(name):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_help_names_every_command():
+def test_help_names_every_command() -> None:
     done = run("--help")
 
     assert done.returncode == 0
@@ -75,7 +81,7 @@ def test_help_names_every_command():
     assert "..." not in done.stdout.partition("Commands:")[2]
 
 
-def test_the_command_line_loads_nothing_heavy():
+def test_the_command_line_loads_nothing_heavy() -> None:
     code = f"import sys, rtclassify.cli; print([m for m in {HEAVY} if m in sys.modules])"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -96,7 +102,9 @@ def test_the_command_line_loads_nothing_heavy():
     ],
     ids=" ".join,
 )
-def test_what_cannot_be_asked_for_is_refused_before_anything_is_loaded(arguments, tmp_path):
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_loaded(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     done = run(*arguments, cwd=tmp_path)
 
     assert done.returncode == UsageError.exit_code
@@ -105,7 +113,7 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_loaded(arguments
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_recording_is_never_overwritten(tmp_path):
+def test_a_recording_is_never_overwritten(tmp_path: Path) -> None:
     path = wav(tmp_path / "a.wav")
     before = path.read_bytes()
 
@@ -117,14 +125,14 @@ def test_a_recording_is_never_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["classify", "inspect"])
-def test_a_model_that_is_not_there_is_named(tmp_path, name):
+def test_a_model_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     done = run(name, wav(tmp_path / "a.wav"), "--model", "opera", cwd=tmp_path)
 
     assert done.returncode == BundleError.exit_code
     assert complaints(done.stderr)[0].startswith("There is no model 'opera'")
 
 
-def test_labels_for_a_place_that_cannot_be_written_are_refused(tmp_path):
+def test_labels_for_a_place_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     done = run("classify", wav(tmp_path / "a.wav"), "-o", tmp_path / "missing" / "labels")
 
     assert done.returncode == SinkError.exit_code
@@ -153,7 +161,9 @@ def bad_recordings(folder: Path) -> dict[str, str]:
     }
 
 
-def test_bad_recordings_get_one_sentence_each_and_the_others_are_labelled(tmp_path, model):
+def test_bad_recordings_get_one_sentence_each_and_the_others_are_labelled(
+    tmp_path: Path, model: Path
+) -> None:
     bad = bad_recordings(tmp_path)
     odd = [
         wav(tmp_path / "eight.wav", channels=8),
@@ -175,7 +185,7 @@ def test_bad_recordings_get_one_sentence_each_and_the_others_are_labelled(tmp_pa
     assert list(dict.fromkeys(x["path"] for x in labels)) == [str(path) for path in odd]
 
 
-def test_damage_is_told_and_what_is_whole_is_labelled(tmp_path, model):
+def test_damage_is_told_and_what_is_whole_is_labelled(tmp_path: Path, model: Path) -> None:
     holes = noise(7.0)
     holes[1_000:2_000] = np.nan
     soundfile.write(tmp_path / "holes.wav", holes, RATE, subtype="FLOAT")
@@ -205,10 +215,13 @@ def in_process(*arguments: object) -> None:
     app([*map(str, arguments)], standalone_mode=False)
 
 
-def test_standard_input_is_labelled_like_the_file(tmp_path, model):
+def test_standard_input_is_labelled_like_the_file(tmp_path: Path, model: Path) -> None:
     path = wav(tmp_path / "a.wav")
 
-    piped = run("classify", "-", "--model", model, input=path.read_bytes(), text=False)
+    piped = subprocess.run(
+        command("classify", "-", "--model", model), input=path.read_bytes(), env=ENVIRONMENT,
+        capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
     in_process("classify", path, "--model", model, "-o", tmp_path / "a.jsonl")
 
     assert (piped.returncode, piped.stderr) == (0, b"")
@@ -218,7 +231,7 @@ def test_standard_input_is_labelled_like_the_file(tmp_path, model):
     ]
 
 
-def test_output_goes_where_it_is_told_in_the_format_it_is_told(tmp_path, model):
+def test_output_goes_where_it_is_told_in_the_format_it_is_told(tmp_path: Path, model: Path) -> None:
     path = wav(tmp_path / "a.wav")
 
     in_process("classify", path, "--model", model, "-f", "audacity", "-o", tmp_path / "a.txt")
@@ -227,7 +240,7 @@ def test_output_goes_where_it_is_told_in_the_format_it_is_told(tmp_path, model):
     assert (segments[0][0], segments[-1][1]) == ("0.000000", "7.000000")
 
 
-def test_a_hop_that_does_not_fit_names_those_that_do(tmp_path, model):
+def test_a_hop_that_does_not_fit_names_those_that_do(tmp_path: Path, model: Path) -> None:
     done = run("classify", wav(tmp_path / "a.wav"), "--model", model, "--hop", "0.33")
 
     assert done.returncode == BundleError.exit_code
@@ -241,9 +254,17 @@ def endless(model: Path) -> Iterator[subprocess.Popen[bytes]]:
         command("classify", "-", "--model", model), env=ENVIRONMENT, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
-        process.stdin.write(wav_header(seconds=100_000) + pcm(60.0))
-        process.stdin.flush()
+        stdin, _, _ = pipes(process)
+        stdin.write(wav_header(seconds=100_000) + pcm(60.0))
+        stdin.flush()
         yield process
+
+
+def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return process.stdin, process.stdout, process.stderr
 
 
 def pcm(seconds: float) -> bytes:
@@ -252,44 +273,47 @@ def pcm(seconds: float) -> bytes:
 
 def wav_header(*, seconds: int) -> bytes:
     size = seconds * RATE * 2
-    u32 = lambda value: value.to_bytes(4, "little")  # noqa: E731
-    u16 = lambda value: value.to_bytes(2, "little")  # noqa: E731
-    form = u16(1) + u16(1) + u32(RATE) + u32(2 * RATE) + u16(2) + u16(16)
-    return b"RIFF" + u32(size + 36) + b"WAVEfmt " + u32(16) + form + b"data" + u32(size)
+    form = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
+    head = struct.pack("<4sI8sI", b"RIFF", size + 36, b"WAVEfmt ", len(form))
+    return head + form + struct.pack("<4sI", b"data", size)
 
 
-def test_ctrl_c_ends_with_130_and_whole_lines(model):
+def test_ctrl_c_ends_with_130_and_whole_lines(model: Path) -> None:
     with endless(model) as process:
-        first = process.stdout.readline()
+        _, stdout, stderr = pipes(process)
+        first = stdout.readline()
 
         process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
+        rest = stdout.read()
 
-        assert (process.wait(60), process.stderr.read()) == (130, b"")
+        assert (process.wait(60), stderr.read()) == (130, b"")
         labels = [json.loads(line) for line in (first + rest).splitlines()]
         assert labels[0]["start_s"] == 0.0
 
 
-def test_a_reader_that_has_seen_enough_ends_it_without_a_word(model):
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word(model: Path) -> None:
     with endless(model) as process:
-        process.stdout.readline()
+        stdin, stdout, stderr = pipes(process)
+        stdout.readline()
 
-        process.stdout.close()
+        stdout.close()
         with suppress(BrokenPipeError):  # it may have noticed already
-            process.stdin.write(pcm(60.0))
-            process.stdin.close()
+            stdin.write(pcm(60.0))
+            stdin.close()
 
-        assert (process.wait(60), process.stderr.read()) == (1, b"")
+        assert (process.wait(60), stderr.read()) == (1, b"")
 
 
-def test_inspect_writes_one_picture_and_says_where(tmp_path, model):
+def test_inspect_writes_one_picture_and_says_where(tmp_path: Path, model: Path) -> None:
     done = run("inspect", wav(tmp_path / "a.wav"), "--model", model, cwd=tmp_path)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "a.png\n", "")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
-def test_inspect_of_a_missing_recording_writes_nothing(tmp_path, model, monkeypatch):
+def test_inspect_of_a_missing_recording_writes_nothing(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(SourceError, match=r"missing\.wav does not exist"):

@@ -87,7 +87,9 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_recording_plays_to_its_end_and_that_is_a_success(tmp_path, tiny_bundle, recording):
+def test_a_recording_plays_to_its_end_and_that_is_a_success(
+    tmp_path: Path, tiny_bundle: Path, recording: Path
+) -> None:
     arguments = ("--model", str(tiny_bundle), "--source", str(recording), "--hop", "1")
     with started(tmp_path, *arguments) as daemon:
         assert daemon.ended() == 0
@@ -100,7 +102,9 @@ def test_a_recording_plays_to_its_end_and_that_is_a_success(tmp_path, tiny_bundl
     assert "Traceback" not in daemon.log
 
 
-def test_the_log_is_calm_and_says_what_runs_where(tmp_path, tiny_bundle, recording):
+def test_the_log_is_calm_and_says_what_runs_where(
+    tmp_path: Path, tiny_bundle: Path, recording: Path
+) -> None:
     with started(tmp_path, "--model", str(tiny_bundle), "--source", f"air={recording}") as daemon:
         daemon.ended()
 
@@ -114,7 +118,7 @@ def test_the_log_is_calm_and_says_what_runs_where(tmp_path, tiny_bundle, recordi
     assert len(told) < len(daemon.messages("label/"))
 
 
-def test_a_source_that_is_away_does_not_stop_the_others(tmp_path, tiny_bundle):
+def test_a_source_that_is_away_does_not_stop_the_others(tmp_path: Path, tiny_bundle: Path) -> None:
     arguments = ("--model", str(tiny_bundle), "--source", NOBODY, "--source", "demo")
     with started(tmp_path, *arguments) as daemon:
         daemon.await_(lambda: daemon.messages("label/ch2/"), "a label of the demo")
@@ -126,7 +130,9 @@ def test_a_source_that_is_away_does_not_stop_the_others(tmp_path, tiny_bundle):
     assert states["ch1"] == "no-capture"
 
 
-def test_a_hangup_begins_a_new_epoch_with_the_new_settings(tmp_path, tiny_bundle):
+def test_a_hangup_begins_a_new_epoch_with_the_new_settings(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
     file = tmp_path / "rtclassify.toml"
     settings = f'model = "{tiny_bundle}"\n[[channel]]\nname = "one"\nsource = "demo"\n'
     file.write_text(settings)
@@ -150,7 +156,7 @@ def test_a_hangup_begins_a_new_epoch_with_the_new_settings(tmp_path, tiny_bundle
     assert daemon.log.count("loading tiny@") == 1
 
 
-def test_ctrl_c_while_the_model_loads_ends_it_cleanly(tmp_path, tiny_bundle):
+def test_ctrl_c_while_the_model_loads_ends_it_cleanly(tmp_path: Path, tiny_bundle: Path) -> None:
     with started(tmp_path, "--model", str(tiny_bundle), "--source", "demo") as daemon:
         daemon.await_(lambda: "loading tiny@" in daemon.log, "the start")
         daemon.signal(signal.SIGINT)
@@ -177,8 +183,8 @@ def test_ctrl_c_while_the_model_loads_ends_it_cleanly(tmp_path, tiny_bundle):
     ],
 )
 def test_what_a_person_can_mend_is_one_sentence_and_an_exit_code(
-    tiny_bundle, arguments, code, part
-):
+    tiny_bundle: Path, arguments: list[str], code: int, part: str
+) -> None:
     done = run("run", "--publish", "tcp://127.0.0.1:*", "--model", str(tiny_bundle), *arguments)
 
     assert done.returncode == code, done.stderr
@@ -187,7 +193,9 @@ def test_what_a_person_can_mend_is_one_sentence_and_an_exit_code(
     assert done.stdout == ""
 
 
-def test_an_address_in_use_is_told_before_the_model_loads(tmp_path, tiny_bundle):
+def test_an_address_in_use_is_told_before_the_model_loads(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
     arguments = ("--model", str(tiny_bundle), "--source", "demo")
     with started(tmp_path, "--publish", "ipc://" + str(tmp_path / "labels"), *arguments) as daemon:
         daemon.await_((tmp_path / "labels").exists, "the socket")
@@ -198,7 +206,7 @@ def test_an_address_in_use_is_told_before_the_model_loads(tmp_path, tiny_bundle)
     assert "loading" not in done.stderr
 
 
-def test_a_missing_system_library_is_named(tmp_path, tiny_bundle):
+def test_a_missing_system_library_is_named(tmp_path: Path, tiny_bundle: Path) -> None:
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     done = run(
         "run", "--publish", "tcp://127.0.0.1:*", "--model", str(tiny_bundle),
@@ -210,7 +218,7 @@ def test_a_missing_system_library_is_named(tmp_path, tiny_bundle):
     assert "Traceback" not in done.stderr
 
 
-def test_help_loads_nothing_heavy():
+def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "rtclassify", "--help"],
         capture_output=True, text=True, check=True,

@@ -81,7 +81,9 @@ def test_what_apt_cannot_install_is_listed_and_setup_goes_on(checkout: Path, too
 
 
 @pytest.mark.parametrize(("status", "heard"), [(0, False), (100, True)])
-def test_apt_is_heard_only_where_it_fails(checkout, tools, status, heard) -> None:
+def test_apt_is_heard_only_where_it_fails(
+    checkout: Path, tools: Path, status: int, *, heard: bool
+) -> None:
     stand_in(tools, "dpkg-query", "exit 1")
     stand_in(tools, "id", "echo 0")
     stand_in(tools, "install", "cat >/dev/null")
@@ -125,7 +127,7 @@ def test_pip_that_fails_is_not_taken_for_done(checkout: Path, tools: Path) -> No
         assert "check the network and run this again" in done.stderr
 
 
-def test_an_environment_without_pip_is_made_anew(checkout, tools) -> None:
+def test_an_environment_without_pip_is_made_anew(checkout: Path, tools: Path) -> None:
     stand_in(tools, "python-new", PYTHON)
     left = checkout / ".venv/bin"
     left.mkdir(parents=True)

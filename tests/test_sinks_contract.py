@@ -38,7 +38,7 @@ class SocketRig:
         assert sink._open_socket.poll(ARRIVAL_MS), "the subscription did not arrive"
 
     def received(self, count: int) -> list[Message]:
-        messages = []
+        messages: list[Message] = []
         while len(messages) < count and self._socket.poll(ARRIVAL_MS):
             topic, payload = self._socket.recv_multipart()
             messages.append(decode(topic, payload))
@@ -84,7 +84,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     rig.close()
 
 
-def test_messages_arrive_as_the_encoder_wrote_them_in_order(rig):
+def test_messages_arrive_as_the_encoder_wrote_them_in_order(rig: Rig) -> None:
     clock = ManualClock()
     events = one_of_each(captured=Stamp(clock.now() - 0.04, 0.002))
     with open_sink(rig.address, INFO, clock) as sink:
@@ -98,7 +98,7 @@ def test_messages_arrive_as_the_encoder_wrote_them_in_order(rig):
     assert received == [encoder.encode(event) for event in events]
 
 
-def test_every_kind_of_message_is_as_the_schema_says(rig):
+def test_every_kind_of_message_is_as_the_schema_says(rig: Rig) -> None:
     with open_sink(rig.address, INFO, ManualClock()) as sink:
         rig.attach(sink)
         sink.send(one_of_each())
@@ -109,7 +109,7 @@ def test_every_kind_of_message_is_as_the_schema_says(rig):
         strict_validator(message.kind).validate(message.body)
 
 
-def test_what_was_sent_last_is_delivered_although_the_sink_closes(rig):
+def test_what_was_sent_last_is_delivered_although_the_sink_closes(rig: Rig) -> None:
     with open_sink(rig.address, INFO, ManualClock()) as sink:
         rig.attach(sink)
         sink.send([label(number=number) for number in range(500)])
@@ -117,7 +117,7 @@ def test_what_was_sent_last_is_delivered_although_the_sink_closes(rig):
     assert [message.body["seq"] for message in rig.received(500)] == list(range(500))
 
 
-def test_a_sink_that_was_closed_can_be_opened_again(rig):
+def test_a_sink_that_was_closed_can_be_opened_again(rig: Rig) -> None:
     for _ in range(2):
         with open_sink(rig.address, INFO, ManualClock()) as sink:
             sink.send([label()])
@@ -139,7 +139,7 @@ def test_a_sink_that_was_closed_can_be_opened_again(rig):
         "udp://127.0.0.1:5565",
     ],
 )
-def test_an_unusable_address_is_refused_with_one_sentence(address):
+def test_an_unusable_address_is_refused_with_one_sentence(address: str) -> None:
     with pytest.raises(SinkError) as refusal, open_sink(address, INFO, ManualClock()):
         pass
 

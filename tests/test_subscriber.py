@@ -28,6 +28,7 @@ from rtclassify.testing import ManualClock
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 20.0
+PATIENCE_MS = round(PATIENCE_S * 1000)
 
 
 @contextlib.contextmanager
@@ -48,12 +49,12 @@ def subscribed(sink: ZmqSink, *topics: str) -> Iterator[Subscription]:
 def await_subscriptions(sink: ZmqSink, count: int) -> None:
     """Read `count` subscriptions as `send` would, but wait for them."""
     for _ in range(count):
-        assert sink._open_socket.poll(PATIENCE_S * 1000), "a subscription did not arrive"
+        assert sink._open_socket.poll(PATIENCE_MS), "a subscription did not arrive"
         sink._open_socket.recv()
 
 
 def all_of(subscription: Subscription, count: int) -> list[Message]:
-    messages = []
+    messages: list[Message] = []
     while len(messages) < count and (message := subscription.receive(PATIENCE_S)):
         messages.append(message)
     return messages
@@ -80,7 +81,7 @@ def lines_of(process: subprocess.Popen[str], count: int) -> list[str]:
 
 
 @pytest.mark.timeout(60)
-def test_the_example_receives_every_label_in_order_without_gaps():
+def test_the_example_receives_every_label_in_order_without_gaps() -> None:
     """A second process, plain pyzmq, a real socket."""
     with (
         published() as sink,
@@ -98,7 +99,7 @@ def test_the_example_receives_every_label_in_order_without_gaps():
 
 
 @pytest.mark.timeout(60)
-def test_the_example_counts_what_it_missed():
+def test_the_example_counts_what_it_missed() -> None:
     with published() as sink:
         sink.send(labels(1))
         with running([sys.executable, "examples/subscribe.py", sink.address]) as process:
@@ -113,7 +114,7 @@ def test_the_example_counts_what_it_missed():
 
 
 @pytest.mark.timeout(60)
-def test_the_one_line_of_the_stream_page_subscribes():
+def test_the_one_line_of_the_stream_page_subscribes() -> None:
     page = (ROOT / "docs/stream.md").read_text("utf-8")
     found = re.search(r"^python -c .*$", page, re.MULTILINE)
     assert found is not None
@@ -129,7 +130,9 @@ def test_the_one_line_of_the_stream_page_subscribes():
 
 
 @pytest.mark.timeout(60)
-def test_a_stalled_subscriber_blocks_nobody_and_can_tell_what_it_lost(monkeypatch):
+def test_a_stalled_subscriber_blocks_nobody_and_can_tell_what_it_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sinks_zmq, "QUEUE", 100)
     sent = 20_000
     with published() as sink, subscribed(sink, "label/") as stalled:
@@ -147,7 +150,7 @@ def test_a_stalled_subscriber_blocks_nobody_and_can_tell_what_it_lost(monkeypatc
 
 
 @pytest.mark.timeout(60)
-def test_a_stalled_subscriber_costs_the_others_nothing(monkeypatch):
+def test_a_stalled_subscriber_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sinks_zmq, "QUEUE", 100)
     with (
         published() as sink,
@@ -165,7 +168,7 @@ def test_a_stalled_subscriber_costs_the_others_nothing(monkeypatch):
 
 
 @pytest.mark.timeout(60)
-def test_a_slow_subscriber_still_gets_what_was_queued_when_the_sink_closes(tmp_path):
+def test_a_slow_subscriber_still_gets_what_was_queued_when_the_sink_closes(tmp_path: Path) -> None:
     """It holds a thousand messages itself; the rest wait in the queue of the sink."""
     with published(f"ipc://{tmp_path}/labels") as sink, zmq.Context() as context:
         slow = context.socket(zmq.SUB)
@@ -183,7 +186,7 @@ def test_a_slow_subscriber_still_gets_what_was_queued_when_the_sink_closes(tmp_p
 
 
 @pytest.mark.timeout(60)
-def test_what_subscribers_shout_disturbs_nobody():
+def test_what_subscribers_shout_disturbs_nobody() -> None:
     """Messages that are no subscriptions, messages too long, and bytes that are no ZeroMQ."""
     with (
         published() as sink,
@@ -209,9 +212,9 @@ def test_what_subscribers_shout_disturbs_nobody():
 
 
 @pytest.mark.timeout(60)
-def test_a_subscription_takes_effect_although_nothing_was_sent_yet():
+def test_a_subscription_takes_effect_although_nothing_was_sent_yet() -> None:
     with published() as sink, Subscription(sink.address, ["label/"]) as subscription:
-        assert sink._open_socket.poll(PATIENCE_S * 1000)
+        assert sink._open_socket.poll(PATIENCE_MS)
         sink.send([])
         sink.send(labels(1))
 
@@ -220,7 +223,7 @@ def test_a_subscription_takes_effect_although_nothing_was_sent_yet():
 
 
 @pytest.mark.timeout(60)
-def test_a_filter_sees_no_false_gaps():
+def test_a_filter_sees_no_false_gaps() -> None:
     events = [e for n in range(50) for e in (label("ch1", n), label("ch10", n), *one_of_each("x"))]
     with published() as sink, subscribed(sink, "label/ch1/") as subscription:
         sink.send(events)
@@ -231,7 +234,9 @@ def test_a_filter_sees_no_false_gaps():
 
 
 @pytest.mark.timeout(60)
-def test_a_second_publisher_on_an_ipc_path_is_refused_and_the_first_undisturbed(tmp_path):
+def test_a_second_publisher_on_an_ipc_path_is_refused_and_the_first_undisturbed(
+    tmp_path: Path,
+) -> None:
     address = f"ipc://{tmp_path}/labels"
     with published(address) as first, subscribed(first, "label/") as early:
         with (
@@ -245,7 +250,7 @@ def test_a_second_publisher_on_an_ipc_path_is_refused_and_the_first_undisturbed(
             assert len(all_of(early, 3)) == len(all_of(late, 3)) == 3
 
 
-def test_an_ipc_path_left_by_a_crash_is_taken_over(tmp_path):
+def test_an_ipc_path_left_by_a_crash_is_taken_over(tmp_path: Path) -> None:
     left = socket.socket(socket.AF_UNIX)
     left.bind(f"{tmp_path}/labels")
     left.close()
@@ -254,14 +259,14 @@ def test_an_ipc_path_left_by_a_crash_is_taken_over(tmp_path):
         assert sink.address == f"ipc://{tmp_path}/labels"
 
 
-def test_an_ipc_socket_is_for_its_owner_and_group_alone(tmp_path):
+def test_an_ipc_socket_is_for_its_owner_and_group_alone(tmp_path: Path) -> None:
     with published(f"ipc://{tmp_path}/labels"):
         mode = (tmp_path / "labels").stat().st_mode
 
     assert stat.S_IMODE(mode) == 0o660
 
 
-def test_an_ipc_path_that_is_a_file_is_refused_and_the_file_kept(tmp_path):
+def test_an_ipc_path_that_is_a_file_is_refused_and_the_file_kept(tmp_path: Path) -> None:
     """ZeroMQ would delete it."""
     thesis = tmp_path / "thesis.txt"
     thesis.write_text("ten years of work")
@@ -273,7 +278,7 @@ def test_an_ipc_path_that_is_a_file_is_refused_and_the_file_kept(tmp_path):
 
 
 @pytest.mark.timeout(60)
-def test_a_tcp_port_in_use_is_refused_and_the_first_undisturbed():
+def test_a_tcp_port_in_use_is_refused_and_the_first_undisturbed() -> None:
     with published() as first, subscribed(first, "label/") as subscription:
         with (
             pytest.raises(SinkError, match=f"^{first.address} is in use by another program; stop"),
@@ -286,7 +291,7 @@ def test_a_tcp_port_in_use_is_refused_and_the_first_undisturbed():
 
 
 @pytest.mark.timeout(60)
-def test_what_is_no_label_stream_is_told_from_one():
+def test_what_is_no_label_stream_is_told_from_one() -> None:
     with zmq.Context() as context, context.socket(zmq.XPUB) as stranger:
         port = stranger.bind_to_random_port("tcp://127.0.0.1")
         with Subscription(f"tcp://127.0.0.1:{port}", [""]) as subscription:
@@ -298,7 +303,7 @@ def test_what_is_no_label_stream_is_told_from_one():
 
 
 @pytest.mark.parametrize("address", ["", "nowhere", "tcp://127.0.0.1", "http://127.0.0.1:80"])
-def test_an_address_that_nobody_can_connect_to_is_refused(address):
+def test_an_address_that_nobody_can_connect_to_is_refused(address: str) -> None:
     with (
         pytest.raises(UsageError, match="is not an address to subscribe to; write tcp://"),
         Subscription(address, [""]),

@@ -47,7 +47,7 @@ def await_new_start(machine: Machine, restarts: int) -> None:
     machine.await_(lambda: machine.known("ActiveState") == "active", "readiness after a restart")
 
 
-def test_the_unit_is_tight():
+def test_the_unit_is_tight() -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is missing: apt install systemd")
     unit = ROOT / "systemd/rtclassify.service"
@@ -57,21 +57,21 @@ def test_the_unit_is_tight():
     )  # fmt: skip
 
 
-def test_systemd_finds_no_fault_with_the_unit(machine):
+def test_systemd_finds_no_fault_with_the_unit(machine: Machine) -> None:
     assert machine.run("sh", "-c", "systemd-analyze verify rtclassify.service 2>&1") == ""
 
 
-def test_the_unit_is_ready_when_labels_can_come_and_not_before(machine):
+def test_the_unit_is_ready_when_labels_can_come_and_not_before(machine: Machine) -> None:
     messages = [entry["MESSAGE"] for entry in machine.journal()]
     ready = next(i for i, text in enumerate(messages) if text.startswith("Started rtclassify"))
     assert any(text.startswith("labels go to ipc://") for text in messages[:ready])
 
 
-def test_the_status_line_says_what_is_heard(machine):
+def test_the_status_line_says_what_is_heard(machine: Machine) -> None:
     assert "relay: no-capture" in await_label(machine)
 
 
-def test_subscribers_reach_the_socket_in_the_runtime_directory(machine):
+def test_subscribers_reach_the_socket_in_the_runtime_directory(machine: Machine) -> None:
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.connect(f"ipc:///proc/{machine.leader}/root/run/rtclassify/labels")
         socket.subscribe("label/main/")
@@ -81,7 +81,7 @@ def test_subscribers_reach_the_socket_in_the_runtime_directory(machine):
     assert json.loads(body)["channel"] == "main"
 
 
-def test_the_daemon_is_nobody_in_particular_in_the_audio_group(machine):
+def test_the_daemon_is_nobody_in_particular_in_the_audio_group(machine: Machine) -> None:
     status = status_of(machine)
     audio = machine.run("getent", "group", "audio").split(":")[2]
     assert int(status["Uid"].split()[0]) in DYNAMIC_USERS
@@ -91,13 +91,13 @@ def test_the_daemon_is_nobody_in_particular_in_the_audio_group(machine):
     assert status["Seccomp"] == "2"
 
 
-def test_the_journal_tells_levels_apart(machine):
+def test_the_journal_tells_levels_apart(machine: Machine) -> None:
     (lost,) = machine.await_(lambda: machine.said("relay: no capture"), "news of the lost channel")
     assert lost["PRIORITY"] == WARNING
     assert machine.said("main: programme since")[0]["PRIORITY"] == INFO
 
 
-def test_a_reload_with_broken_settings_changes_nothing(machine):
+def test_a_reload_with_broken_settings_changes_nothing(machine: Machine) -> None:
     process = machine.known("MainPID")
     machine.settings(SETTINGS.replace("publish", "publsih"))
     machine.run("systemctl", "reload", "rtclassify")
@@ -109,7 +109,7 @@ def test_a_reload_with_broken_settings_changes_nothing(machine):
     assert machine.known("ActiveState") == "active"
 
 
-def test_a_reload_serves_the_new_settings_in_the_same_process(machine):
+def test_a_reload_serves_the_new_settings_in_the_same_process(machine: Machine) -> None:
     process = machine.known("MainPID")
     tcp = SETTINGS.replace("ipc:///run/rtclassify/labels", "tcp://127.0.0.1:*")
     machine.settings(tcp.replace('"main"', '"renamed"'))
@@ -122,20 +122,20 @@ def test_a_reload_serves_the_new_settings_in_the_same_process(machine):
     assert machine.known("NRestarts") == "0"
 
 
-def test_a_daemon_that_is_killed_comes_back(machine):
+def test_a_daemon_that_is_killed_comes_back(machine: Machine) -> None:
     restarts = int(machine.known("NRestarts"))
     machine.run("kill", "-KILL", machine.known("MainPID"))
     await_new_start(machine, restarts)
 
 
-def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_comes_back(machine):
+def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_comes_back(machine: Machine) -> None:
     restarts = int(machine.known("NRestarts"))
     machine.run("kill", "-STOP", machine.known("MainPID"))
     await_new_start(machine, restarts)
     assert machine.said("Watchdog timeout")
 
 
-def test_a_stop_closes_what_is_open_and_is_a_success(machine):
+def test_a_stop_closes_what_is_open_and_is_a_success(machine: Machine) -> None:
     before = len(machine.said("closed after"))
     await_label(machine)
     machine.run("systemctl", "stop", "rtclassify")

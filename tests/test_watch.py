@@ -59,13 +59,15 @@ def captured(seconds_ago: float) -> Stamp:
 
 @settings(deadline=None)
 @given(sent=st.lists(events, max_size=40), late=st.integers(0, 40))
-def test_who_hears_everything_since_joining_missed_nothing(sent, late):
+def test_who_hears_everything_since_joining_missed_nothing(sent: list[Event], late: int) -> None:
     assert board_of(sent, late=late).missed == 0
 
 
 @settings(deadline=None)
 @given(sent=st.lists(events, max_size=30), draw=st.data())
-def test_after_a_heartbeat_every_missed_message_is_counted_once(sent, draw):
+def test_after_a_heartbeat_every_missed_message_is_counted_once(
+    sent: list[Event], draw: st.DataObject
+) -> None:
     """The first heartbeat says what there was; the last one, what the very end of it was."""
     beat = Heartbeat(())
     missing = draw.draw(st.sets(st.integers(1, len(sent)))) if sent else set()
@@ -75,7 +77,7 @@ def test_after_a_heartbeat_every_missed_message_is_counted_once(sent, draw):
     assert board.missed == len(missing)
 
 
-def test_a_restart_is_no_loss():
+def test_a_restart_is_no_loss() -> None:
     board = board_of([label(number=number) for number in range(5)])
     restarted = Encoder(dataclasses.replace(INFO, epoch="00000001"), ManualClock())
 
@@ -85,10 +87,11 @@ def test_a_restart_is_no_loss():
     assert list(board.rows) == ["other"]
 
 
-def test_what_is_not_followed_is_neither_shown_nor_missed():
+def test_what_is_not_followed_is_neither_shown_nor_missed() -> None:
     encoder = Encoder(INFO, ManualClock())
     board = Board(ADDRESS, ["b"])
-    for event in [Heartbeat(()), label("a"), label("b"), Heartbeat((status("a"), status("b")))]:
+    sent: list[Event] = [Heartbeat(()), label("a"), label("b")]
+    for event in [*sent, Heartbeat((status("a"), status("b")))]:
         message = encoder.encode(event)
         if message.topic != "label/a/":
             board.hear(message, NOON)
@@ -97,9 +100,9 @@ def test_what_is_not_followed_is_neither_shown_nor_missed():
     assert board.missed == 0
 
 
-def test_one_heartbeat_tells_a_newcomer_everything_that_is_shown_but_scores():
+def test_one_heartbeat_tells_a_newcomer_everything_that_is_shown_but_scores() -> None:
     start = captured(83.0)
-    sent = [
+    sent: list[Event] = [
         StateChange("air", "programme", "", 0, start),
         Segment("air", 0, "music", 0, None, {"speech": 0.0, "music": 1.0}, start, None),
         StateChange("sat", "no-capture", "unplugged", 0, captured(7200.0)),
@@ -118,8 +121,8 @@ def test_one_heartbeat_tells_a_newcomer_everything_that_is_shown_but_scores():
     assert sat == ["sat", "no-capture", "10:00:00", "2h00m", "–"]
 
 
-def test_a_label_is_dated_by_the_open_segment_if_that_has_the_same_label():
-    sent = [
+def test_a_label_is_dated_by_the_open_segment_if_that_has_the_same_label() -> None:
+    sent: list[Event] = [
         label(captured=captured(0.0)),
         Segment("main", 0, "speech", 0, None, {"speech": 1.0}, captured(9.0), None),
     ]
@@ -130,8 +133,8 @@ def test_a_label_is_dated_by_the_open_segment_if_that_has_the_same_label():
     assert after.since == NOON - timedelta(seconds=9)
 
 
-def test_a_new_label_is_shown_before_its_segment_opens():
-    sent = [
+def test_a_new_label_is_shown_before_its_segment_opens() -> None:
+    sent: list[Event] = [
         Segment("main", 0, "music", 0, None, {"music": 1.0}, captured(9.0), None),
         StateChange("main", "programme", "", 0, captured(9.0)),
         label(captured=captured(0.0)),
@@ -142,22 +145,25 @@ def test_a_new_label_is_shown_before_its_segment_opens():
     assert (row.shown, row.since) == ("speech", NOON)
 
 
-def test_lost_capture_shows_no_old_scores():
-    sent = [label(), StateChange("main", "no-capture", "unplugged", 80_000, captured(0.0))]
+def test_lost_capture_shows_no_old_scores() -> None:
+    sent: list[Event] = [
+        label(),
+        StateChange("main", "no-capture", "unplugged", 80_000, captured(0.0)),
+    ]
 
     row = board_of(sent).rows["main"]
 
     assert (row.shown, row.probs, row.latency_ms) == ("no-capture", {}, None)
-    assert "main: unplugged" in drawn(board_of([*sent]))
+    assert "main: unplugged" in drawn(board_of(sent))
 
 
-def test_before_the_first_message_it_says_what_to_do():
+def test_before_the_first_message_it_says_what_to_do() -> None:
     assert drawn(Board(ADDRESS)).strip() == (
         f"waiting for {ADDRESS} – is `rtclassify run` running?"
     )
 
 
-def test_channels_are_marked_stale_when_heartbeats_stop():
+def test_channels_are_marked_stale_when_heartbeats_stop() -> None:
     board = board_of(one_of_each())
 
     fresh, stale = (
@@ -171,14 +177,14 @@ def test_channels_are_marked_stale_when_heartbeats_stop():
     assert "stale" in stale
 
 
-def test_missed_messages_are_told():
+def test_missed_messages_are_told() -> None:
     beat = Heartbeat((status(),))
-    sent = [beat, *(label(number=number) for number in range(12)), beat]
+    sent: list[Event] = [beat, *(label(number=number) for number in range(12)), beat]
 
     assert "missed 12" in drawn(board_of(sent, missing=range(1, 13)))
 
 
-def test_a_channel_that_is_not_there_is_named_with_those_that_are():
+def test_a_channel_that_is_not_there_is_named_with_those_that_are() -> None:
     board = Board(ADDRESS, ["studio3"])
     beat = Heartbeat((status("studio1"), status("studio2")))
     board.hear(Encoder(INFO, ManualClock()).encode(beat), NOON)
@@ -186,7 +192,7 @@ def test_a_channel_that_is_not_there_is_named_with_those_that_are():
     assert "there is no channel studio3; there is studio1, studio2" in drawn(board)
 
 
-def test_times_are_shown_where_the_viewer_is():
+def test_times_are_shown_where_the_viewer_is() -> None:
     board = board_of([StateChange("main", "silence", "", 0, captured(0.0)), label()])
 
     assert "12:00:00" in drawn(board, NOON)
@@ -195,7 +201,7 @@ def test_times_are_shown_where_the_viewer_is():
 
 @pytest.mark.parametrize("width", [80, 109, 110, 200])
 @pytest.mark.parametrize("count", [1, 40])
-def test_every_width_holds_every_column(width, count):
+def test_every_width_holds_every_column(width: int, count: int) -> None:
     names = [f"channel-with-a-long-name-{number}" for number in range(count)]
     sent: list[Event] = []
     for name in names:
@@ -213,7 +219,7 @@ def test_every_width_holds_every_column(width, count):
             assert part in row
 
 
-def test_channels_that_do_not_fit_are_counted():
+def test_channels_that_do_not_fit_are_counted() -> None:
     beat = Heartbeat(tuple(status(f"ch{number}") for number in range(40)))
 
     lines = drawn(board_of([beat]), height=24).splitlines()
@@ -254,7 +260,7 @@ def await_subscription(sink: ZmqSink) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_into_a_pipe_it_prints_messages_as_lines_and_ctrl_c_ends_it_well(sink):
+def test_into_a_pipe_it_prints_messages_as_lines_and_ctrl_c_ends_it_well(sink: ZmqSink) -> None:
     with watching(sink) as process:
         assert process.stdout is not None
         sink.send(one_of_each())
@@ -269,7 +275,7 @@ def test_into_a_pipe_it_prints_messages_as_lines_and_ctrl_c_ends_it_well(sink):
 
 
 @pytest.mark.timeout(60)
-def test_a_reader_that_has_seen_enough_ends_it_quietly(sink):
+def test_a_reader_that_has_seen_enough_ends_it_quietly(sink: ZmqSink) -> None:
     with watching(sink) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -283,7 +289,9 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(sink):
 
 
 @pytest.mark.timeout(60)
-def test_a_terminal_shows_the_board_and_ctrl_c_ends_it_well(sink, monkeypatch):
+def test_a_terminal_shows_the_board_and_ctrl_c_ends_it_well(
+    sink: ZmqSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A real terminal: what the program writes to it, and the key pressed on it."""
     terminal, of_the_program = pty.openpty()
     for name, setting in {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "24"}.items():
@@ -319,7 +327,7 @@ def drain(terminal: int) -> None:
         (["--channel", "Studio 1"], "is not made of a-z, 0-9, '_' and '-' alone"),
     ],
 )
-def test_what_cannot_be_watched_is_one_sentence(arguments, sentence):
+def test_what_cannot_be_watched_is_one_sentence(arguments: list[str], sentence: str) -> None:
     ended = subprocess.run(
         [COMMAND, "watch", *arguments], capture_output=True, text=True, check=False
     )
