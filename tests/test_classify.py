@@ -6,9 +6,10 @@ import csv
 import io
 import json
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from rtclassify.cli.labelling import label
 from rtclassify.cli.output import opened
 from rtclassify.cli.recording import Recording
 from rtclassify.errors import SinkError, SourceError
-from rtclassify.stream import AudioBlock, Segment
+from rtclassify.stream import AudioBlock, Item, Segment
 from rtclassify.testing import EnvelopeClassifier
 
 RATE = 1_000
@@ -58,7 +59,7 @@ def written(form: str, *paths: str) -> str:
     return out.getvalue()
 
 
-def said(*paths: str) -> list[dict]:
+def said(*paths: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in written("jsonl", *paths).splitlines()]
 
 
@@ -68,11 +69,11 @@ def programme(tmp_path: Path) -> str:
     return recording(tmp_path / "programme.wav", *stretches)
 
 
-def test_the_command_offers_every_format():
-    assert set(FormatName.__args__) == set(FORMATS)
+def test_the_command_offers_every_format() -> None:
+    assert set(get_args(FormatName)) == set(FORMATS)
 
 
-def test_every_window_gets_one_line(programme):
+def test_every_window_gets_one_line(programme: str) -> None:
     lines = said(programme)
 
     starts = np.arange(0, 54 - WINDOW_S + HOP_S, HOP_S)
@@ -81,7 +82,7 @@ def test_every_window_gets_one_line(programme):
     assert {line["path"] for line in lines} == {programme}
 
 
-def test_a_line_says_what_its_window_holds(programme):
+def test_a_line_says_what_its_window_holds(programme: str) -> None:
     at = {line["start_s"]: line for line in said(programme)}
 
     assert (at[3.0]["label"], at[3.0]["probs"]) == ("speech", {"speech": 1.0, "music": 0.0})
@@ -93,7 +94,9 @@ def test_a_line_says_what_its_window_holds(programme):
 
 @settings(deadline=None, max_examples=30)
 @given(samples=st.integers(5_000, 40_000))
-def test_labels_never_pass_the_end_and_miss_less_than_a_hop(tmp_path_factory, samples):
+def test_labels_never_pass_the_end_and_miss_less_than_a_hop(
+    tmp_path_factory: pytest.TempPathFactory, samples: int
+) -> None:
     path = tmp_path_factory.mktemp("some") / "some.wav"
     lines = said(recording(path, (SPEECH, samples / RATE)))
 
@@ -102,7 +105,7 @@ def test_labels_never_pass_the_end_and_miss_less_than_a_hop(tmp_path_factory, sa
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.7, 4.999])
-def test_a_short_recording_is_repeated_and_its_label_cut(tmp_path, seconds):
+def test_a_short_recording_is_repeated_and_its_label_cut(tmp_path: Path, seconds: float) -> None:
     half = round(seconds * RATE / 2) / RATE
     path = recording(tmp_path / "short.wav", (SPEECH, half), (OTHER, seconds - half))
     lines = said(path)
@@ -114,32 +117,33 @@ def test_a_short_recording_is_repeated_and_its_label_cut(tmp_path, seconds):
     assert [line.split("\t")[:2] for line in segments] == [["0.000000", f"{seconds:.6f}"]]
 
 
-def test_a_recording_too_short_to_repeat_is_refused(tmp_path):
+def test_a_recording_too_short_to_repeat_is_refused(tmp_path: Path) -> None:
     path = recording(tmp_path / "tiny.wav", (SPEECH, 0.499))
 
     with pytest.raises(SourceError, match=r"tiny\.wav holds 0\.50 s .* at least 0\.5 s"):
         said(path)
 
 
-def test_a_recording_of_a_window_or_more_is_not_repeated(tmp_path):
+def test_a_recording_of_a_window_or_more_is_not_repeated(tmp_path: Path) -> None:
     path = recording(tmp_path / "window.wav", (SPEECH, WINDOW_S))
 
     with Recording(path, rate=RATE, window=5_000) as source:
-        blocks = []
+        blocks: list[Item] = []
         while not source.ended:
             blocks += source.read()
 
-    assert all(isinstance(block, AudioBlock) for block in blocks)
-    assert sum(len(block.samples) for block in blocks) == 5_000
+    heard = [block for block in blocks if isinstance(block, AudioBlock)]
+    assert heard == blocks
+    assert sum(len(block.samples) for block in heard) == 5_000
 
 
-def test_one_recording_does_not_colour_the_next(tmp_path, programme):
+def test_one_recording_does_not_colour_the_next(tmp_path: Path, programme: str) -> None:
     other = recording(tmp_path / "other.wav", (MUSIC, 8), (SPEECH, 8))
 
     assert said(programme, other) == said(programme) + said(other)
 
 
-def test_csv_reads_back_as_the_same_labels_whatever_the_file_is_called(tmp_path):
+def test_csv_reads_back_as_the_same_labels_whatever_the_file_is_called(tmp_path: Path) -> None:
     path = recording(tmp_path / 'a "quoted", odd\nname.wav', (SPEECH, 6), (MUSIC, 6))
 
     rows = list(csv.DictReader(io.StringIO(written("csv", path), newline="")))
@@ -162,7 +166,7 @@ def audacity_segments(text: str) -> list[tuple[float, float, str]]:
     return [(float(start), float(end), name) for start, end, name in lines]
 
 
-def test_audacity_gets_segments_without_holes_at_the_true_boundaries(programme):
+def test_audacity_gets_segments_without_holes_at_the_true_boundaries(programme: str) -> None:
     segments = audacity_segments(written("audacity", programme))
 
     assert [name for *_, name in segments] == NAMES
@@ -192,7 +196,7 @@ def webvtt_segments(text: str) -> list[tuple[float, float, str]]:
     return segments
 
 
-def test_webvtt_says_the_same_as_audacity(programme):
+def test_webvtt_says_the_same_as_audacity(programme: str) -> None:
     assert webvtt_segments(written("webvtt", programme)) == audacity_segments(
         written("audacity", programme)
     )
@@ -213,14 +217,14 @@ def write_segments(form: str, segments: Sequence[Segment]) -> str:
     return out.getvalue()
 
 
-def test_webvtt_escapes_what_a_cue_must_not_hold():
+def test_webvtt_escapes_what_a_cue_must_not_hold() -> None:
     text = write_segments("webvtt", [segment_of("R&B <live> --> next", 0, 1000)])
 
     assert text.splitlines()[-1] == "R&amp;B &lt;live&gt; --&gt; next"
 
 
 @given(start=st.integers(0, 40 * 3600 * RATE), length=st.integers(1, 3600 * RATE))
-def test_cue_times_read_back_to_the_millisecond(start, length):
+def test_cue_times_read_back_to_the_millisecond(start: int, length: int) -> None:
     text = write_segments("webvtt", [segment_of("music", start, start + length)])
 
     (read,) = webvtt_segments(text)
@@ -228,13 +232,13 @@ def test_cue_times_read_back_to_the_millisecond(start, length):
     assert read == (start / RATE, (start + length) / RATE, "music")
 
 
-def test_the_table_shows_segments_and_how_much_there_is_of_each(programme):
+def test_the_table_shows_segments_and_how_much_there_is_of_each(programme: str) -> None:
     lines = written("table", programme).splitlines()
 
     assert lines[0] == programme
     assert [line.split()[3] for line in lines[1:6]] == NAMES
     totals = [line.split() for line in lines[6:10]]
-    lengths: Counter[str] = Counter()
+    lengths: defaultdict[str, float] = defaultdict(float)
     for start, end, name in audacity_segments(written("audacity", programme)):
         lengths[name] += end - start
     assert {name: seconds(total) for _, total, name in totals} == pytest.approx(lengths, abs=0.06)
@@ -249,7 +253,7 @@ def seconds(clock: str) -> float:
     return 60 * int(minutes) + float(rest)
 
 
-def test_a_table_that_is_not_for_a_terminal_has_no_colours(programme):
+def test_a_table_that_is_not_for_a_terminal_has_no_colours(programme: str) -> None:
     assert "\x1b" not in written("table", programme)
 
 
@@ -258,7 +262,7 @@ def test_a_table_that_is_not_for_a_terminal_has_no_colours(programme):
     [(0.0, "0:00.0"), (59.96, "1:00.0"), (3599.94, "59:59.9"), (3600.0, "1:00:00.0"),
      (86_399.94, "23:59:59.9")],
 )  # fmt: skip
-def test_clock_times_carry_over_when_rounded(at, shown):
+def test_clock_times_carry_over_when_rounded(at: float, shown: str) -> None:
     assert clock_time(at) == shown
 
 
@@ -268,17 +272,17 @@ def write_to(output: Path, path: str) -> None:
         label(path, envelope(), FORMATS["jsonl"](console, envelope().labels, RATE), console)
 
 
-def test_a_file_gets_the_labels_line_by_line(programme, tmp_path):
+def test_a_file_gets_the_labels_line_by_line(programme: str, tmp_path: Path) -> None:
     write_to(tmp_path / "labels.jsonl", programme)
 
     assert (tmp_path / "labels.jsonl").read_text() == written("jsonl", programme)
 
 
-def test_a_full_disk_is_said_in_one_sentence(programme):
+def test_a_full_disk_is_said_in_one_sentence(programme: str) -> None:
     with pytest.raises(SinkError, match=r"cannot be written to /dev/full: No space left"):
         write_to(Path("/dev/full"), programme)
 
 
-def test_an_output_in_no_folder_is_said_in_one_sentence(programme, tmp_path):
+def test_an_output_in_no_folder_is_said_in_one_sentence(programme: str, tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"missing/labels\.csv: No such file or directory"):
         write_to(tmp_path / "missing" / "labels.csv", programme)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -37,7 +39,7 @@ def excerpt_of(path: str, *, start_s: float = 0.0, duration_s: float = 600.0) ->
     return hear(path, envelope(), start_s=start_s, duration_s=duration_s)
 
 
-def test_an_excerpt_is_the_audio_between_its_ends_with_the_labels_inside(programme):
+def test_an_excerpt_is_the_audio_between_its_ends_with_the_labels_inside(programme: str) -> None:
     whole = excerpt_of(programme)
     part = excerpt_of(programme, start_s=12.25, duration_s=20)
 
@@ -49,12 +51,12 @@ def test_an_excerpt_is_the_audio_between_its_ends_with_the_labels_inside(program
     ]
 
 
-def test_an_excerpt_without_a_window_is_refused(programme):
+def test_an_excerpt_without_a_window_is_refused(programme: str) -> None:
     with pytest.raises(UsageError, match=r"has 3\.0 s between --start .* hears 5 s at a time"):
         excerpt_of(programme, start_s=57)
 
 
-def test_a_short_recording_is_drawn_at_its_own_length(tmp_path):
+def test_a_short_recording_is_drawn_at_its_own_length(tmp_path: Path) -> None:
     path = tmp_path / "short.wav"
     soundfile.write(path, np.full(2 * RATE, 0.25, np.float32), RATE, subtype="FLOAT")
 
@@ -64,7 +66,9 @@ def test_a_short_recording_is_drawn_at_its_own_length(tmp_path):
     assert [(x.start, x.end, x.label) for x in excerpt.labels] == [(0, 2 * RATE, "speech")]
 
 
-def test_the_picture_is_a_png_of_five_panels_over_one_time_axis(programme, tmp_path):
+def test_the_picture_is_a_png_of_five_panels_over_one_time_axis(
+    programme: str, tmp_path: Path
+) -> None:
     figure = draw_overview(excerpt_of(programme), FRONTEND)
     figure.savefig(tmp_path / "programme.png")
 
@@ -76,7 +80,7 @@ def test_the_picture_is_a_png_of_five_panels_over_one_time_axis(programme, tmp_p
     assert (tmp_path / "programme.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
-def test_the_title_names_file_span_rate_and_model(programme):
+def test_the_title_names_file_span_rate_and_model(programme: str) -> None:
     figure = draw_overview(excerpt_of(programme, start_s=10, duration_s=30), FRONTEND)
 
     words = " ".join(text.get_text() for text in figure.texts)
@@ -84,7 +88,7 @@ def test_the_title_names_file_span_rate_and_model(programme):
         assert word in words
 
 
-def test_the_label_bar_shows_the_segments(programme):
+def test_the_label_bar_shows_the_segments(programme: str) -> None:
     excerpt = excerpt_of(programme)
     axis = draw_overview(excerpt, FRONTEND).axes[4]
 
@@ -95,19 +99,19 @@ def test_the_label_bar_shows_the_segments(programme):
     assert [text.get_text() for text in axis.texts] == ["speech", "music"]
 
 
-def test_each_curve_is_one_answer_at_the_middles_of_the_windows(programme):
+def test_each_curve_is_one_answer_at_the_middles_of_the_windows(programme: str) -> None:
     excerpt = excerpt_of(programme)
     axis = draw_overview(excerpt, FRONTEND).axes[3]
 
     curves = {line.get_label(): line for line in axis.lines}
-    times, probs = curves["music"].get_data()
+    times, probs = np.asarray(curves["music"].get_data())
     np.testing.assert_allclose(times, np.arange(2.5, 57.6, 0.5))
     np.testing.assert_allclose(probs, [label.probs["music"] for label in excerpt.labels])
     assert curves["music"].get_color() == colour_of("music")
 
 
 @pytest.mark.parametrize("panel", [1, 2])
-def test_both_spectrograms_show_a_sound_when_it_sounds(programme, panel):
+def test_both_spectrograms_show_a_sound_when_it_sounds(programme: str, panel: int) -> None:
     """Thinning out must not move anything: the hum starts at one third of the picture."""
     image = np.asarray(
         draw_overview(excerpt_of(programme), FRONTEND).axes[panel].images[0].get_array()
@@ -118,7 +122,7 @@ def test_both_spectrograms_show_a_sound_when_it_sounds(programme, panel):
     assert np.abs(change).argmax() == pytest.approx(image.shape[1] / 3, abs=3)
 
 
-def test_long_audio_is_thinned_out_evenly():
+def test_long_audio_is_thinned_out_evenly() -> None:
     frames = np.repeat(np.arange(7_000, dtype=np.float32), 3).reshape(7_000, 3)
 
     thin = plots._thinned(frames)
@@ -127,7 +131,7 @@ def test_long_audio_is_thinned_out_evenly():
     np.testing.assert_allclose(thin[:, 0], np.linspace(2, 6_997, COLUMNS), atol=3)
 
 
-def test_the_spectrogram_of_a_full_scale_sine_peaks_at_zero_decibels():
+def test_the_spectrogram_of_a_full_scale_sine_peaks_at_zero_decibels() -> None:
     sine = np.sin(2 * np.pi * 1_000 * np.arange(RATE) / RATE).astype(np.float32)
 
     power = plots._power(sine)[5]
@@ -136,7 +140,7 @@ def test_the_spectrogram_of_a_full_scale_sine_peaks_at_zero_decibels():
     assert 10 * np.log10(power.max()) == pytest.approx(0.0, abs=0.1)
 
 
-def test_frames_in_pieces_are_frames_in_one(monkeypatch):
+def test_frames_in_pieces_are_frames_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = np.random.default_rng(1).standard_normal(RATE * 3).astype(np.float32)
     whole = plots._frames(audio, FRONTEND)
 
@@ -145,7 +149,7 @@ def test_frames_in_pieces_are_frames_in_one(monkeypatch):
     np.testing.assert_allclose(plots._frames(audio, FRONTEND), whole, atol=1e-5)
 
 
-def test_the_grid_shows_six_windows_under_their_labels(programme, tmp_path):
+def test_the_grid_shows_six_windows_under_their_labels(programme: str, tmp_path: Path) -> None:
     figure = draw_grid(excerpt_of(programme), FRONTEND)
     figure.savefig(tmp_path / "grid.png")
 
@@ -153,7 +157,7 @@ def test_the_grid_shows_six_windows_under_their_labels(programme, tmp_path):
     assert all(axis.images for axis in figure.axes)
 
 
-def test_the_grid_of_an_excerpt_shows_its_windows_where_they_lie(programme):
+def test_the_grid_of_an_excerpt_shows_its_windows_where_they_lie(programme: str) -> None:
     whole = excerpt_of(programme)
     figure = draw_grid(excerpt_of(programme, start_s=17.25, duration_s=6), FRONTEND)
 
@@ -163,7 +167,7 @@ def test_the_grid_of_an_excerpt_shows_its_windows_where_they_lie(programme):
     np.testing.assert_array_equal(first, frames.T)
 
 
-def test_the_grid_of_a_short_recording_shows_the_one_window_there_is(tmp_path):
+def test_the_grid_of_a_short_recording_shows_the_one_window_there_is(tmp_path: Path) -> None:
     path = tmp_path / "short.wav"
     soundfile.write(path, np.full(2 * RATE, -0.75, np.float32), RATE, subtype="FLOAT")
 
