@@ -86,7 +86,8 @@ def programme() -> np.ndarray:
     tones = sum(np.sin(2 * np.pi * 220 * n * time_s) / n for n in range(1, 6)) / 4
     bursts = tones * (np.sin(2 * np.pi * 4 * time_s) > 0)
     noise = 0.1 * np.random.default_rng(0).standard_normal(len(time_s))
-    return np.clip(np.concatenate([tones, bursts, noise]), -1, 1)
+    sound: np.ndarray = np.concatenate([tones, bursts, noise])
+    return sound.clip(-1, 1)
 
 
 def measure(path: Path, seconds: int, model: str) -> Cost:
