@@ -8,8 +8,9 @@
         metrics.json    how training ended
         README.md       the model card
 
-`rtclassify.description` reads ``bundle.json`` alone. `load` checks the digests and scores a fixed probe signal:
-a model that no longer says what it said when it was saved is refused. See docs/bundle.md.
+`rtclassify.description` reads ``bundle.json`` alone. `load` checks the digests and scores a fixed
+probe signal: a model that no longer says what it said when it was saved is refused. See
+docs/bundle.md.
 """
 
 from __future__ import annotations
