@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from rigs.pulse import RATE, SoundServer, add_card  # noqa: E402 - the tests' rig
 
 from rtclassify.sources import demo  # noqa: E402
+from rtclassify.sources.portaudio import BLOCK  # noqa: E402
 
 DEMO = Path(demo.__file__).parent / "demo.ogg"
 ADDRESS = "ipc:///tmp/rtclassify-bench"
@@ -114,7 +115,7 @@ def report(first_s: float, latencies: list[float], share: float, peak_mb: float)
     print(f"start to first label, warm disk cache: {first_s:.1f} s")
     print(f"last sample to label, {len(latencies)} labels: median {p50:.0f} ms,"
           f" 95 % {p95:.0f} ms, 99 % {p99:.0f} ms")  # fmt: skip
-    print(f"a block of the card is {1024 / RATE * 1000:.0f} ms of that")
+    print(f"a block of the card is {BLOCK / RATE * 1000:.0f} ms of that")
     print(f"share of one core: {share:.1%}; peak memory {peak_mb:.0f} MB")
 
 

@@ -19,8 +19,9 @@ from rtclassify.sources.cards import PORTAUDIO_MISSING, Card, find_card, list_ca
 from rtclassify.sources.live import Capture
 from rtclassify.stream import Samples
 
-BLOCK = 1024
-"""Frames in a block, 21 ms at 48 kHz: sound servers deliver smaller ones in pairs anyway."""
+BLOCK = 2048
+"""Frames in a block, 43 ms at 48 kHz: each costs a callback and a turn of the loop, whatever its
+size, and sound servers deliver smaller ones in pairs anyway."""
 
 RATE = 48_000
 """What cards and sound servers run at; PortAudio's own default is 44,100 for all that take it."""
