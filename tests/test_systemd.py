@@ -124,13 +124,13 @@ def test_a_reload_serves_the_new_settings_in_the_same_process(machine: Machine) 
 
 def test_a_daemon_that_is_killed_comes_back(machine: Machine) -> None:
     restarts = int(machine.known("NRestarts"))
-    machine.run("kill", "-KILL", machine.known("MainPID"))
+    machine.run("sh", "-c", f"kill -KILL {machine.known('MainPID')}")
     await_new_start(machine, restarts)
 
 
 def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_comes_back(machine: Machine) -> None:
     restarts = int(machine.known("NRestarts"))
-    machine.run("kill", "-STOP", machine.known("MainPID"))
+    machine.run("sh", "-c", f"kill -STOP {machine.known('MainPID')}")
     await_new_start(machine, restarts)
     assert machine.said("Watchdog timeout")
 
