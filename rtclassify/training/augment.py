@@ -13,13 +13,15 @@ from rtclassify.training.shaping import Hertz, happens, shaped, white
 LOW_PASS_HZ = (3_400.0, 4_000.0, 5_500.0, 7_000.0)
 TELEPHONE_HZ = (300.0, 3_400.0)
 TELEPHONE_ODDS, LOW_PASS_ODDS, HIGH_PASS_ODDS = 0.12, 0.43, 0.1
-LIMITER_ODDS, COMPANDING_ODDS = 0.15, 0.08
+LIMITER_ODDS, COMPANDING_ODDS, ROOM_ODDS = 0.15, 0.08, 0.2
 GAIN_DBFS = (-48.0, -8.0)
 DITHER_DBFS = (-100.0, -70.0)
 
 
 def distort(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
-    """Pass a window through a random chain: filters, limiting, coarse samples, gain."""
+    """Pass a window through a random chain: a room, filters, limiting, coarse samples, gain."""
+    if happens(rng, ROOM_ODDS):
+        audio = roomy(audio, rate, rng)
     audio = relayed(audio, rate, rng)
     if happens(rng, LIMITER_ODDS):
         audio = limit(audio, drive_db=rng.uniform(3.0, 18.0), hard=happens(rng, 0.5))
@@ -38,6 +40,18 @@ def band(hz: Hertz, low_hz: float, high_hz: float) -> Hertz:
 def telephone(audio: Samples, rate: int) -> Samples:
     """Keep the band of a telephone."""
     return shaped(audio, rate, lambda hz: band(hz, *TELEPHONE_HZ))
+
+
+def roomy(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
+    """Put the window into a room: decaying noise after each sound, far or near."""
+    decay_s, wet = rng.uniform(0.15, 0.9), rng.uniform(0.1, 1.5)
+    time = np.arange(int(decay_s * rate), dtype=np.float32) / rate
+    tail = white(len(time), rng) * np.exp(-6.9 * time / decay_s)
+    tail *= wet / np.sqrt(np.sum(np.square(tail)))
+    tail[0] = 1.0
+    size = 1 << (len(audio) + len(tail) - 1).bit_length()
+    heard = np.fft.irfft(np.fft.rfft(audio, size) * np.fft.rfft(tail, size), size)
+    return heard[: len(audio)].astype(np.float32)
 
 
 def gain(audio: Samples, level_dbfs: float) -> Samples:

@@ -47,7 +47,7 @@ class Recipe:
 
 
 PRODUCT = Recipe(
-    learning_rate=2e-3,
+    learning_rate=1.5e-3,
     cosine=True,
     batch=32,
     epochs=40,

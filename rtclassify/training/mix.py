@@ -10,12 +10,15 @@ import numpy as np
 from rtclassify.training import augment, synthetic
 from rtclassify.training.dataset import LABELS
 from rtclassify.training.feed import Batch
-from rtclassify.training.layers import Layer, Mixture, Scene, ducked, levelled, mix, quieter
+from rtclassify.training.layers import LEVEL, Layer, Mixture, Scene, ducked, levelled, mix, quieter
 from rtclassify.training.library import Library
 from rtclassify.training.shaping import happens
 
 BABBLE_VOICES = (6, 10)
 BABBLE_ODDS, RECORDED_ODDS = 0.2, 0.55
+BED_ODDS = 0.35
+BEDS = 100
+BED_DB = (-50.0, -15.0)
 
 
 class Mixer:
@@ -31,6 +34,7 @@ class Mixer:
         self._library = library
         self._window = window
         self._rng = rng
+        self._beds = [synthetic.bed(window, library.rate, rng) for _ in range(BEDS)]
         self._scenes: list[Callable[[], Scene]] = [
             self.speech,
             self.music,
@@ -136,8 +140,12 @@ class Mixer:
     def _stretch(self, kind: str) -> Layer:
         voice = self._library.draw(kind, self._rng)
         audio = self._library.stretch(voice, self._window, self._rng)
+        audio = levelled(audio)
+        if happens(self._rng, BED_ODDS):
+            under = np.roll(self._beds[self._rng.integers(BEDS)], self._rng.integers(self._window))
+            audio += under * np.float32(LEVEL * 10 ** (self._rng.uniform(*BED_DB) / 20))
         labels = frozenset(LABELS) if kind == "both" else frozenset({kind} & set(LABELS))
-        return Layer(levelled(audio), labels)
+        return Layer(audio, labels)
 
     def made_noise(self) -> Scene:
         """Noise that was never recorded: synthetic, or a crowd mixed of many voices."""

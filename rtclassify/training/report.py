@@ -16,6 +16,7 @@ from rtclassify.training.fit import History
 DPI = 150
 INK, FAINT = "#2b3440", "#8a94a0"
 TRAINED, HELD = "#3a8fd6", "#e2862b"
+TITLE: dict[str, Any] = {"color": INK, "fontsize": 11, "loc": "left"}
 FEW = 5
 """Groups of fewer windows are too small to be called the weakest."""
 
@@ -68,18 +69,11 @@ def draw_curves(history: History) -> Figure:
     _dress(left, "Cross-entropy")
     right.plot(numbers, [e.val_right for e in history.epochs], color=HELD)
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _dress(right, "Validation windows right in both")
+    _dress(right, "")
     kept = history.epochs[history.best]
     for axis, value in ((left, kept.val_loss), (right, kept.val_right)):
         axis.plot(history.best + 1, value, "o", color=HELD)
-    right.annotate(
-        f"kept: {kept.val_right:.1%}",
-        (history.best + 1, kept.val_right),
-        color=INK,
-        xytext=(0, -16),
-        textcoords="offset points",
-        ha="right" if history.best else "left",
-    )
+    right.set_title(f"Validation windows right in both: {kept.val_right:.1%} kept", **TITLE)
     return figure
 
 
@@ -107,7 +101,7 @@ def draw_confusion(confusion: Mapping[str, Any]) -> Figure:
 
 
 def _dress(axis: Axes, title: str) -> None:
-    axis.set_title(title, color=INK, fontsize=11, loc="left")
+    axis.set_title(title, **TITLE)
     axis.set_xlabel("epoch", color=INK)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.spines[["top", "right"]].set_visible(False)

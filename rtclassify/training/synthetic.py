@@ -49,6 +49,16 @@ def hum(samples: int, rate: int, rng: np.random.Generator) -> Samples:
     return audio + rng.uniform(0.02, 0.6) * _unit(coloured(samples, rate, rng))
 
 
+def lines(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """The steady whine of screens, fans and converters: a few lines that do not move, in noise."""
+    time = np.arange(samples, dtype=np.float32) / rate
+    audio = rng.uniform(0.1, 3.0) * _unit(coloured(samples, rate, rng))
+    for _ in range(rng.integers(1, 7)):
+        hz = np.exp(rng.uniform(np.log(50.0), np.log(rate / 2.1)))
+        audio += rng.uniform(0.05, 1.0) * np.sin(2 * np.pi * hz * time + rng.uniform(0, 6))
+    return audio
+
+
 def beeps(samples: int, rate: int, rng: np.random.Generator) -> Samples:
     """Test tones, dial tones, sirens and sweeps."""
     time = np.arange(samples, dtype=np.float32) / rate
@@ -74,14 +84,20 @@ def impulses(samples: int, rate: int, rng: np.random.Generator) -> Samples:
     return rung[:samples].astype(np.float32) + 0.003 * white(samples, rng)
 
 
-MAKERS: tuple[Maker, ...] = (coloured, gusts, hum, beeps, impulses)
-ODDS = (0.25, 0.25, 0.15, 0.1, 0.25)
+MAKERS: tuple[Maker, ...] = (coloured, gusts, hum, lines, beeps, impulses)
+ODDS = (0.22, 0.22, 0.13, 0.1, 0.1, 0.23)
+BEDS: tuple[Maker, ...] = (hum, lines, coloured)
 
 
 def make(samples: int, rate: int, rng: np.random.Generator) -> Samples:
     """Make noise of a kind drawn at random."""
     maker = MAKERS[rng.choice(len(MAKERS), p=ODDS)]
     return _unit(maker(samples, rate, rng))
+
+
+def bed(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Make what lies under a recording from end to end: hum, whine or hiss."""
+    return _unit(BEDS[rng.integers(len(BEDS))](samples, rate, rng))
 
 
 def _unit(audio: Samples) -> Samples:
