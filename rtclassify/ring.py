@@ -116,8 +116,10 @@ class Ring:
             end = min(end, start + most)
             if end <= start:
                 return None
-            places = np.arange(start, end) % capacity
-            frames = self._frames[places]
+            first, count = start % capacity, end - start
+            ahead = min(count, capacity - first)
+            parts = (self._frames[first : first + ahead], self._frames[: count - ahead])
+            frames = np.concatenate(parts)
             self._read = end
             self._holes = [hole for hole in self._holes if hole[1] > end]
             self._lost += lost
