@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,11 @@ ALLOWED_IN_CI = ("needs root",)
 
 _skipped: Counter[str] = Counter()
 _missing_rigs: list[str] = []
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the programs that tests start, even where the suite runs unattended."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
