@@ -28,7 +28,7 @@ from rtclassify.training.dataset import LABELS, Clip
 from rtclassify.training.evaluate import CLEAN, CUT
 from rtclassify.training.feed import UNHEARD, Batch, ahead
 from rtclassify.training.fit import Held, History, Recipe
-from rtclassify.training.layers import Layer, mix
+from rtclassify.training.layers import Layer, mix, quieter
 from rtclassify.training.library import Library
 from rtclassify.training.mix import Mixer
 
@@ -101,6 +101,16 @@ def test_ticks_tell_when_each_thing_is_heard() -> None:
     assert ticks[:20].tolist() == [[1, 0]] * 20
     assert ticks[20:30].tolist() == [[UNHEARD] * 2] * 10
     assert ticks[30:].tolist() == [[0, 1]] * 20
+
+
+@pytest.mark.parametrize(("below_db", "share"), [(10.0, [1, 1]), (30.0, [1, 0])])
+def test_music_that_nobody_would_hear_is_not_taught(below_db: float, share: list[int]) -> None:
+    bed = quieter(Layer(sound(seed=1), MUSIC), below_db)
+
+    made = mix([Layer(sound(), SPEECH), bed], RATE)
+
+    assert made.share.tolist() == share
+    assert set(made.ticks[:, 1]) == {1.0 if share[1] else UNHEARD}
 
 
 def test_no_window_holds_a_run_of_digital_zeros() -> None:
@@ -261,6 +271,7 @@ def recipe(**changes: Any) -> Recipe:
         target=None,
         log_every=1,
         keep_best=True,
+        averaging=0.0,
     )
     return replace(plain, **changes)
 
@@ -330,6 +341,17 @@ def test_the_best_weights_are_kept() -> None:
     losses = [epoch.val_loss for epoch in history.epochs]
     assert history.best == int(np.argmin(losses)) < 7
     assert loss == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_what_is_kept_may_be_the_mean_of_weights_that_swing() -> None:
+    """Two truths in turn throw the weights about; their mean lies between the two."""
+    truths = [TRUTH, 1 - TRUTH] * 40
+
+    def loss(averaging: float) -> float:
+        chosen = recipe(epochs=1, learning_rate=1.0, averaging=averaging, keep_best=False)
+        return train(chosen, batches=lambda: [batch(truth) for truth in truths])[2]
+
+    assert loss(0.95) < loss(0.0)
 
 
 def test_patience_ends_it() -> None:

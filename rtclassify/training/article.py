@@ -29,6 +29,7 @@ RECIPE = Recipe(
     target=0.95,
     log_every=5,
     keep_best=False,
+    averaging=0.0,
 )
 
 

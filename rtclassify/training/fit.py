@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from rtclassify.stream import Samples
 from rtclassify.training.feed import Batch
 from rtclassify.training.step import Audio, compiled, crossentropy, right, scores
 
+AVERAGE_EVERY = 5
 LAST_RATE = 0.01
 """With cosine decay, the share of the learning rate that is left at the end."""
 
@@ -34,6 +36,8 @@ class Recipe:
         target: Stop when this share of validation windows is right; None never.
         log_every: Epochs from one log line to the next.
         keep_best: Whether the best epoch's weights are kept rather than the last one's.
+        averaging: How slowly the mean of the weights, which is what is kept, follows them; 0 keeps
+            the weights themselves.
     """
 
     learning_rate: float
@@ -44,6 +48,7 @@ class Recipe:
     target: float | None
     log_every: int
     keep_best: bool
+    averaging: float
 
 
 PRODUCT = Recipe(
@@ -55,6 +60,7 @@ PRODUCT = Recipe(
     target=None,
     log_every=1,
     keep_best=True,
+    averaging=0.98,
 )
 
 
@@ -118,24 +124,27 @@ def fit(
     pace = _Pace(recipe, steps, limit_s)
     step = compiled(model, frontend, network, pace.learning_rate)
     history = History()
+    average = _Average(model, recipe.averaging)
     weights: list[Any] = []
     try:
         for number in range(1, recipe.epochs + 1):
             started, losses = time.monotonic(), []
             for batch in epoch_batches():
                 losses.append(step(batch))
+                average.add()
                 on_step(losses[-1])
                 if pace.late:
                     break
-            epoch = Epoch(
-                float(np.mean(losses)),
-                *_validate(model, frontend, held),
-                seconds=time.monotonic() - started,
-            )
-            history.epochs.append(epoch)
-            best = min(range(number), key=lambda at: history.epochs[at].val_loss)
-            if not recipe.keep_best or best == number - 1:
-                history.best, weights = number - 1, model.get_weights()
+            with average.in_place():
+                epoch = Epoch(
+                    float(np.mean(losses)),
+                    *_validate(model, frontend, held),
+                    seconds=time.monotonic() - started,
+                )
+                history.epochs.append(epoch)
+                best = min(range(number), key=lambda at: history.epochs[at].val_loss)
+                if not recipe.keep_best or best == number - 1:
+                    history.best, weights = number - 1, model.get_weights()
             on_epoch(number, epoch)
             if reason := _enough(recipe, history, best, late=pace.late):
                 history.stopped = reason
@@ -146,6 +155,42 @@ def fit(
         history.stopped = "Ctrl-C"
     model.set_weights(weights)
     return history
+
+
+class _Average:
+    """A running mean of the weights and statistics, which swing from step to step.
+
+    Args:
+        model: Whose weights.
+        decay: What is kept of the mean each `AVERAGE_EVERY` steps, less at first; 0 for no mean.
+    """
+
+    def __init__(self, model: keras.Model, decay: float) -> None:
+        self._model = model
+        self._decay = decay
+        self._steps = 0
+        self._mean = model.get_weights()
+
+    def add(self) -> None:
+        """Count a step, and take in its weights now and then."""
+        self._steps += 1
+        taken, left_out = divmod(self._steps, AVERAGE_EVERY)
+        if left_out:
+            return
+        kept = min(self._decay, taken / (taken + 10))
+        self._mean = [
+            kept * mean + (1 - kept) * value
+            for mean, value in zip(self._mean, self._model.get_weights(), strict=True)
+        ]
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the model have the mean until the ``with`` is left, if there is one."""
+        last = self._model.get_weights()
+        if self._decay and self._steps >= AVERAGE_EVERY:
+            self._model.set_weights(self._mean)
+        yield
+        self._model.set_weights(last)
 
 
 class _Pace:

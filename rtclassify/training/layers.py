@@ -3,7 +3,8 @@
 The target of an answer is the share of the window's time that is not silent in which the answer
 is present. A window of one thing is 0 or 1, and where one thing turns into another the target
 crosses one half in the middle, so that boundaries are dated right. A pause inside speech belongs
-to the speech.
+to the speech. What nobody would hear under the rest is not taught: music 30 dB under a voice is
+not "both".
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from rtclassify.stream import Samples
 from rtclassify.training.dataset import LABELS
@@ -19,6 +21,9 @@ from rtclassify.training.feed import UNHEARD
 TICK_S = 0.1
 SILENT_DB = -45.0
 """A tick this far below the window's loudest is silent."""
+AUDIBLE_DB = 20.0
+"""A sound further below the rest than this, for `AROUND_S` to both sides, is masked."""
+AROUND_S = 0.5
 LEVEL = 0.1
 
 
@@ -64,7 +69,7 @@ class Mixture:
         audio: Shape (window,).
         share: Of the time that is not silent, for each label, shape (labels,).
         ticks: Whether each label is present in each tenth of a second, shape (ticks, labels):
-            1, 0, or `UNHEARD` where it is silent.
+            1, 0, or `UNHEARD` where it is silent or masked.
     """
 
     audio: Samples
@@ -73,21 +78,39 @@ class Mixture:
 
 
 def mix(layers: Scene, rate: int) -> Mixture:
-    """Add up layers, and work out what is present when."""
-    audio = sum((layer.heard() for layer in layers), np.zeros((), np.float32))
-    tick = int(TICK_S * rate)
-    count = len(audio) // tick
-    energy = np.square(audio[: count * tick]).reshape(count, tick).mean(axis=1)
-    heard = energy > energy.max() * 10 ** (SILENT_DB / 10)
+    """Add up layers, and work out what can be heard when."""
+    sounds = [layer.heard() for layer in layers]
+    audio = sum(sounds, np.zeros((), np.float32))
+    energy = _ticks(audio, rate)
+    count = len(energy)
+    silent = energy <= energy.max() * 10 ** (SILENT_DB / 10)
     middle = (np.arange(count) + 0.5) / count
     present = np.zeros((count, len(LABELS)), np.float32)
-    for layer in layers:
+    loudest = np.zeros((count, len(LABELS)), np.float32)
+    for layer, sound in zip(layers, sounds, strict=True):
         for column, label in enumerate(LABELS):
             if label in layer.labels:
                 present[(layer.start <= middle) & (middle < layer.end), column] = 1.0
-    share = present[heard].sum(axis=0) / max(1, heard.sum())
-    present[~heard] = UNHEARD
-    return Mixture(audio, share.astype(np.float32), present)
+                np.maximum(loudest[:, column], _ticks(sound, rate), out=loudest[:, column])
+    audible = _around(loudest) >= _around(energy[:, None]) * 10 ** (-AUDIBLE_DB / 10)
+    masked = (present > 0) & ~audible
+    told = ~masked & ~silent[:, None]
+    share = np.sum(present, axis=0, where=told) / np.maximum(1, told.sum(axis=0))
+    return Mixture(audio, share.astype(np.float32), np.where(told, present, np.float32(UNHEARD)))
+
+
+def _ticks(audio: Samples, rate: int) -> Samples:
+    """Return the energy of each tick."""
+    tick = int(TICK_S * rate)
+    count = len(audio) // tick
+    return np.square(audio[: count * tick]).reshape(count, tick).mean(axis=1)
+
+
+def _around(energies: Samples) -> Samples:
+    """Return the loudest tick within `AROUND_S` of each, along the first axis."""
+    reach = int(AROUND_S / TICK_S)
+    padded = np.pad(energies, ((reach, reach), (0, 0)))
+    return sliding_window_view(padded, 2 * reach + 1, axis=0).max(axis=-1)
 
 
 def levelled(audio: Samples) -> Samples:

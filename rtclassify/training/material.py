@@ -23,7 +23,7 @@ from rtclassify.training.mix import Mixer
 
 Sides = dict[Split, list[Take]]
 
-EPOCH_WINDOWS = 10_240
+EPOCH_WINDOWS = 8_192
 SHORTEST_S = 0.1
 NAMED = 3
 """Unreadable files that are named, of however many."""

@@ -103,14 +103,14 @@ class Mixer:
         ]
 
     def speech_over_music(self) -> Scene:
-        """A presenter over a record, from 5 dB below it to 20 above, often ducking it."""
-        return self.voice_over(above_db=self._rng.uniform(-5.0, 20.0))
+        """A presenter over a record, from 6 dB below it to 18 above, often ducking it."""
+        return self.voice_over(above_db=self._rng.uniform(-6.0, 18.0))
 
     def voice_over(self, *, above_db: float) -> Scene:
         """A voice that is `above_db` louder than the music under it."""
         voice, record = self._stretch("speech"), self._stretch("music")
         if happens(self._rng, 0.4):
-            depth = self._rng.uniform(0.2, 0.8)
+            depth = self._rng.uniform(0.2, 0.7)
             record = replace(record, audio=ducked(record.audio, voice.audio, depth))
         return [voice, quieter(record, above_db)]
 
