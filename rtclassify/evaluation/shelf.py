@@ -1,0 +1,96 @@
+"""Recordings by kind and source, and the stretches that trials and programmes take of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rtclassify.evaluation.tracks import Track, joined, loudness, track
+from rtclassify.evaluation.trial import LABELS, frame_samples, frames_in
+from rtclassify.stream import Samples
+from rtclassify.training.decode import FULL_SCALE, Stored
+
+SINGING = "singing"
+"""A kind of its own here, though its label is music."""
+GAP_FRAMES = (2, 4)
+"""Between clips: shorter than a pause that would part what is said."""
+EDGE_S = 0.005
+FLOOR_DB = -60.0
+"""The noise under what is strung together: no join is digital silence."""
+
+Recordings = Mapping[str, Sequence[tuple[str, Stored]]]
+
+
+def labels_of(kind: str) -> frozenset[str]:
+    """Return the labels of a kind: those of ``dataset.Clip``, or `SINGING`."""
+    if kind == "both":
+        return frozenset(LABELS)
+    return frozenset({"music" if kind == SINGING else kind} & set(LABELS))
+
+
+def strung(
+    pieces: Sequence[Stored], labels: frozenset[str], rate: int, rng: np.random.Generator
+) -> Track:
+    """String recordings together, each at its own level, with gaps and a floor of low noise."""
+    tracks = [
+        track(_padded(piece, rate, int(rng.integers(*GAP_FRAMES, endpoint=True))), labels, rate)
+        for piece in pieces[:-1]
+    ]
+    whole = joined([*tracks, track(_padded(pieces[-1], rate, 0), labels, rate)])
+    floor = np.float32(loudness(whole.audio, rate) * 10 ** (FLOOR_DB / 20))
+    whole.audio[:] += floor * rng.standard_normal(len(whole.audio), np.float32)
+    return whole
+
+
+def _padded(piece: Stored, rate: int, gap_frames: int) -> Samples:
+    """Fade the edges, and fill up to whole frames and a gap."""
+    audio = piece.astype(np.float32) / FULL_SCALE
+    edge = min(int(EDGE_S * rate), len(audio) // 2)
+    ramp = np.linspace(0.0, 1.0, edge, dtype=np.float32)
+    audio[:edge] *= ramp
+    audio[len(audio) - edge :] *= ramp[::-1]
+    whole = (frames_in(len(audio), rate) + gap_frames) * frame_samples(rate)
+    return np.pad(audio, (0, whole - len(audio)))
+
+
+class Shelf:
+    """Recordings to draw from; a programme owns one.
+
+    Args:
+        recordings: By kind, each with its source.
+        rate: Samples per second of all of them.
+        rng: Everything random comes from it.
+    """
+
+    def __init__(self, recordings: Recordings, rate: int, rng: np.random.Generator) -> None:
+        self._rate = rate
+        self._rng = rng
+        self._sources: dict[str, list[list[Stored]]] = {}
+        for kind, some in recordings.items():
+            sources: dict[str, list[Stored]] = defaultdict(list)
+            for source, audio in some:
+                sources[source].append(audio)
+            self._sources[kind] = list(sources.values())
+
+    def __contains__(self, kind: str) -> bool:
+        return bool(self._sources.get(kind))
+
+    def draw(self, kind: str, frames: int, *, level_dbfs: float) -> Track:
+        """Draw at most `frames` of one source, each source as likely; clips follow as they lie.
+
+        Silence at the ends is left out.
+        """
+        clips = self._sources[kind][self._rng.integers(len(self._sources[kind]))]
+        wanted = frames * frame_samples(self._rate)
+        index = int(self._rng.integers(len(clips)))
+        start = int(self._rng.integers(max(1, len(clips[index]) - wanted)))
+        pieces = [clips[index][start : start + wanted]]
+        while sum(map(len, pieces)) < wanted:
+            index = (index + 1) % len(clips)
+            pieces.append(clips[index][:wanted])
+        drawn = strung(pieces, labels_of(kind), self._rate, self._rng)
+        drawn = drawn.cut(0, frames).trimmed()
+        level = loudness(drawn.audio, self._rate)
+        return drawn.louder(level_dbfs - 20 * np.log10(level)) if level else drawn
