@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from rtclassify.cli import classify, devices, inspect, models, run, train, watch
+from rtclassify.cli import classify, devices, evaluate, inspect, models, run, train, watch
 from rtclassify.errors import RtclassifyError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 
 app.command()(classify.classify)
 app.command()(devices.devices)
+app.command()(evaluate.evaluate)
 app.command()(inspect.inspect)
 app.command()(models.models)
 app.command()(train.train)

@@ -50,7 +50,7 @@ def train(
         from rtclassify.training.job import Job, run
         from rtclassify.training.material import Wanted
     job = Job(
-        wanted=Wanted(data, loader, cache or _cache(), seed),
+        wanted=Wanted(data, loader, cache or cache_folder(), seed),
         out=out,
         network=network,
         frontend=frontend,
@@ -64,7 +64,8 @@ def train(
     print(f"{out} is ready. {said}")
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return where decoded audio is kept unless told otherwise."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rtclassify"
 
 
