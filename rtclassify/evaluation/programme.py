@@ -7,13 +7,14 @@ silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from rtclassify.errors import DataError
 from rtclassify.evaluation.shelf import SINGING, Recordings, Shelf
-from rtclassify.evaluation.tracks import Track, loudness, mixed
+from rtclassify.evaluation.tracks import Track, mixed
 from rtclassify.evaluation.trial import FRAME_S, Trial, frame_samples
 from rtclassify.training.decode import stored
 
@@ -38,7 +39,12 @@ Scene = list[Track]
 
 
 def programme(
-    recordings: Recordings, rate: int, *, seconds: float, seed: int, name: str = PROGRAMME
+    recordings: Recordings,
+    rate: int,
+    *,
+    seconds: float,
+    seed: int | Sequence[int],
+    name: str = PROGRAMME,
 ) -> Trial:
     """Make a programme of at least `seconds` in which every scene comes up.
 
@@ -48,21 +54,22 @@ def programme(
         seconds: It ends with the round of scenes in which this is reached.
         seed: The same recordings and seed make the same programme.
         name: The trial's.
+
+    Raises:
+        DataError: If there is nothing that a scene could be made of.
     """
     rng = np.random.default_rng(seed)
     studio = Studio(Shelf(recordings, rate, rng), rate, rng)
     tracks: Scene = []
     while _end(tracks) * FRAME_S < seconds:
         tracks = studio.continued(tracks)
-    audio, truth = mixed(tracks, _end(tracks), rate)
+    audio, truth = mixed(tracks)
     return Trial(name, PROGRAMME, PROGRAMME, stored(audio), rate, truth)
 
 
-def over_music(voice: Track, record: Track, rate: int, *, above_db: float) -> Scene:
-    """Lay a voice over as much of a record, `above_db` louder where both are active."""
-    record = record.cut(0, voice.frames)
-    there_db = 20 * np.log10(loudness(voice.audio, rate) / loudness(record.audio, rate))
-    return [voice, record.louder(there_db - above_db)]
+def over_music(voice: Track, record: Track, *, above_db: float) -> Scene:
+    """Lay a voice over a record as long, `above_db` louder where each is active."""
+    return [voice.levelled(LEVEL_DBFS), record.levelled(LEVEL_DBFS - above_db)]
 
 
 class Studio:
@@ -88,6 +95,11 @@ class Studio:
             self.talk_in: {"speech", "music"},
         }
         self._scenes = [make for make, kinds in needs.items() if all(k in shelf for k in kinds)]
+        if not self._scenes:
+            raise DataError(
+                "There is no recording of speech, music or noise alone to make a programme of; "
+                "add some, or ask for no programmes."
+            )
 
     def continued(self, tracks: Scene) -> Scene:
         """Return a programme with every scene once more after it, in any order."""

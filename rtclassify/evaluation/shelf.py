@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from rtclassify.evaluation.tracks import Track, joined, loudness, track
+from rtclassify.evaluation.tracks import Track, joined, loudness, nothing, track
 from rtclassify.evaluation.trial import LABELS, frame_samples, frames_in
 from rtclassify.stream import Samples
 from rtclassify.training.decode import FULL_SCALE, Stored
@@ -30,28 +31,31 @@ def labels_of(kind: str) -> frozenset[str]:
     return frozenset({"music" if kind == SINGING else kind} & set(LABELS))
 
 
-def strung(
-    pieces: Sequence[Stored], labels: frozenset[str], rate: int, rng: np.random.Generator
-) -> Track:
-    """String recordings together, each at its own level, with gaps and a floor of low noise."""
-    tracks = [
-        track(_padded(piece, rate, int(rng.integers(*GAP_FRAMES, endpoint=True))), labels, rate)
-        for piece in pieces[:-1]
-    ]
-    whole = joined([*tracks, track(_padded(pieces[-1], rate, 0), labels, rate)])
-    floor = np.float32(loudness(whole.audio, rate) * 10 ** (FLOOR_DB / 20))
-    whole.audio[:] += floor * rng.standard_normal(len(whole.audio), np.float32)
-    return whole
+def floats(audio: Stored) -> Samples:
+    """Return 16-bit samples in [-1, 1]."""
+    return audio.astype(np.float32) / np.float32(FULL_SCALE)
 
 
-def _padded(piece: Stored, rate: int, gap_frames: int) -> Samples:
-    """Fade the edges, and fill up to whole frames and a gap."""
-    audio = piece.astype(np.float32) / FULL_SCALE
+def strung(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
+    """String tracks of the same labels together, with gaps and a floor of low noise."""
+    row = [tracks[0]]
+    for one in tracks[1:]:
+        gap = int(rng.integers(*GAP_FRAMES, endpoint=True))
+        row += [nothing(gap, one.labels, one.rate), one]
+    whole = joined(row)
+    floor = np.float32(loudness(whole.audio, whole.rate) * 10 ** (FLOOR_DB / 20))
+    noise = floor * rng.standard_normal(len(whole.audio), np.float32)
+    return replace(whole, audio=whole.audio + noise)
+
+
+def _smooth(piece: Stored, rate: int) -> Samples:
+    """Fade the edges, and fill up to whole frames."""
+    audio = floats(piece)
     edge = min(int(EDGE_S * rate), len(audio) // 2)
     ramp = np.linspace(0.0, 1.0, edge, dtype=np.float32)
     audio[:edge] *= ramp
     audio[len(audio) - edge :] *= ramp[::-1]
-    whole = (frames_in(len(audio), rate) + gap_frames) * frame_samples(rate)
+    whole = frames_in(len(audio), rate) * frame_samples(rate)
     return np.pad(audio, (0, whole - len(audio)))
 
 
@@ -78,19 +82,19 @@ class Shelf:
         return bool(self._sources.get(kind))
 
     def draw(self, kind: str, frames: int, *, level_dbfs: float) -> Track:
-        """Draw at most `frames` of one source, each source as likely; clips follow as they lie.
+        """Draw `frames` of one source, each source as likely; its clips follow as they lie.
 
-        Silence at the ends is left out.
+        Silence at their ends is left out.
         """
         clips = self._sources[kind][self._rng.integers(len(self._sources[kind]))]
         wanted = frames * frame_samples(self._rate)
         index = int(self._rng.integers(len(clips)))
         start = int(self._rng.integers(max(1, len(clips[index]) - wanted)))
-        pieces = [clips[index][start : start + wanted]]
-        while sum(map(len, pieces)) < wanted:
+        row = [self._track(kind, clips[index][start : start + wanted])]
+        while sum(one.frames for one in row) < frames:
             index = (index + 1) % len(clips)
-            pieces.append(clips[index][:wanted])
-        drawn = strung(pieces, labels_of(kind), self._rate, self._rng)
-        drawn = drawn.cut(0, frames).trimmed()
-        level = loudness(drawn.audio, self._rate)
-        return drawn.louder(level_dbfs - 20 * np.log10(level)) if level else drawn
+            row.append(self._track(kind, clips[index][:wanted]))
+        return strung(row, self._rng).cut(0, frames).levelled(level_dbfs)
+
+    def _track(self, kind: str, piece: Stored) -> Track:
+        return track(_smooth(piece, self._rate), labels_of(kind), self._rate).trimmed()

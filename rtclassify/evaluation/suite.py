@@ -14,9 +14,9 @@ from zlib import crc32
 import numpy as np
 
 from rtclassify.evaluation.conditions import CONDITIONS
-from rtclassify.evaluation.programme import over_music, programme
-from rtclassify.evaluation.shelf import SINGING, labels_of
-from rtclassify.evaluation.tracks import Track, mixed, track
+from rtclassify.evaluation.programme import LEVEL_DBFS, over_music, programme
+from rtclassify.evaluation.shelf import SINGING, Recordings, Shelf, floats, labels_of
+from rtclassify.evaluation.tracks import mixed, track
 from rtclassify.evaluation.trial import (
     CLEAN,
     FRAME_S,
@@ -26,14 +26,13 @@ from rtclassify.evaluation.trial import (
     Trial,
     frame_samples,
 )
-from rtclassify.stream import Samples
-from rtclassify.training.decode import FULL_SCALE, Stored, stored
+from rtclassify.training.decode import Stored, stored
 
 STRETCH_FRAMES = round(30.0 / FRAME_S)
 SHORTEST_FRAMES = round(10.0 / FRAME_S)
 """What is left of a recording is judged with the stretch before it if it is shorter."""
-OVER_MUSIC_DB = (15, 10, 5, 0, -5)
-SUNG_OVER_MUSIC_DB = 5
+OVER_MUSIC_DB = {"speech": (15, 10, 5, 0, -5), SINGING: (5,)}
+"""How much louder than the music a voice is, by its kind."""
 PROGRAMME_S = 240.0
 SINGERS = "-singing"
 """How the names of sources of sung music end."""
@@ -66,17 +65,16 @@ def trials(
     chosen = {key: _evenly(group, minutes) for key, group in groups.items()}
     for (kind, _), some in chosen.items():
         for trial in some:
-            for name in conditions:
-                yield under(trial, kind, name, seed)
-    yield from _over_music(chosen, seed)
+            for condition in conditions:
+                yield under(trial, kind, condition, seed)
     recorded: dict[str, list[tuple[str, Stored]]] = defaultdict(list)
     for (kind, source), group in groups.items():
         recorded[kind] += [(source, trial.audio) for trial in group]
-    recorded.pop(MIXED, None)
     rate = next(iter(groups.values()))[0].rate
+    yield from _over_music(chosen, recorded, seed)
     for number in range(1, programmes + 1):
         name = f"programme {number}"
-        yield programme(recorded, rate, seconds=PROGRAMME_S, seed=_seed(seed, name), name=name)
+        yield programme(recorded, rate, seconds=PROGRAMME_S, seed=[seed, number], name=name)
 
 
 def kind_of(trial: Trial) -> str:
@@ -95,8 +93,8 @@ def under(trial: Trial, kind: str, condition: str, seed: int) -> Trial:
     """Return a trial with that done to its audio; its truth stays."""
     if condition == CLEAN:
         return replace(trial, condition=UNALTERED.get(kind, CLEAN))
-    rng = np.random.default_rng(_seed(seed, f"{condition} {trial.name}"))
-    heard = CONDITIONS[condition](_floats(trial.audio), trial.rate, rng)
+    chance = _chance(seed, condition, trial)
+    heard = CONDITIONS[condition](floats(trial.audio), trial.rate, chance)
     return replace(trial, condition=condition, audio=stored(heard))
 
 
@@ -144,7 +142,7 @@ def _judged(trial: Trial) -> Trial:
     sounding = np.zeros(trial.truth.shape, bool)
     tick = frame_samples(trial.rate)
     for part in trial.parts:
-        audio = _floats(trial.audio[part.start * tick : part.end * tick])
+        audio = floats(trial.audio[part.start * tick : part.end * tick])
         audio = np.pad(audio, (0, (part.end - part.start) * tick - len(audio)))
         sounding[part.start : part.end] = track(audio, frozenset(LABELS), trial.rate).sounding
     paused = (trial.truth == 1) & ~sounding
@@ -158,40 +156,21 @@ def _evenly(group: Sequence[Trial], minutes: float) -> list[Trial]:
     return [group[int((index + 0.5) * len(group) / count)] for index in range(count)]
 
 
-def _over_music(chosen: Groups, seed: int) -> Iterator[Trial]:
-    """Yield every voice over music of other sources, at all levels over the same."""
-    records = [some for (kind, _), some in chosen.items() if kind == "music"]
-    if not records:
+def _over_music(chosen: Groups, recorded: Recordings, seed: int) -> Iterator[Trial]:
+    """Yield every voice over music, at all levels over the same."""
+    if not recorded.get("music"):
         return
     for (kind, _), some in chosen.items():
-        levels = {"speech": OVER_MUSIC_DB, SINGING: (SUNG_OVER_MUSIC_DB,)}.get(kind, ())
-        for trial in some:
-            rng = np.random.default_rng(_seed(seed, f"over music {trial.name}"))
-            source = records[rng.integers(len(records))]
-            record = source[rng.integers(len(source))]
-            for level in levels:
-                yield _laid_over(trial, record, kind, level)
+        for trial in some if kind in OVER_MUSIC_DB else ():
+            shelf = Shelf(recorded, trial.rate, _chance(seed, "over music", trial))
+            voice = track(floats(trial.audio), labels_of(kind), trial.rate)
+            record = shelf.draw("music", voice.frames, level_dbfs=LEVEL_DBFS)
+            for above_db in OVER_MUSIC_DB[kind]:
+                audio, truth = mixed(over_music(voice, record, above_db=above_db))
+                condition = f"{kind} over music {above_db:+d} dB"
+                yield replace(trial, condition=condition, audio=stored(audio), truth=truth)
 
 
-def _laid_over(trial: Trial, record: Trial, kind: str, above_db: int) -> Trial:
-    voice = _laid(trial, kind)
-    scene = over_music(voice, _laid(record, "music"), trial.rate, above_db=above_db)
-    audio, truth = mixed(scene, voice.frames, trial.rate)
-    return replace(
-        trial,
-        condition=f"{kind} over music {above_db:+d} dB",
-        audio=stored(audio),
-        truth=truth,
-    )
-
-
-def _laid(trial: Trial, kind: str) -> Track:
-    return track(_floats(trial.audio), labels_of(kind), trial.rate)
-
-
-def _floats(audio: Stored) -> Samples:
-    return audio.astype(np.float32) / np.float32(FULL_SCALE)
-
-
-def _seed(seed: int, name: str) -> int:
-    return crc32(f"{seed} {name}".encode())
+def _chance(seed: int, condition: str, trial: Trial) -> np.random.Generator:
+    """Return what is random about a trial, whatever other trials there are."""
+    return np.random.default_rng([seed, crc32(condition.encode()), crc32(trial.audio.tobytes())])

@@ -23,7 +23,7 @@ Frames = NDArray[np.bool_]
 
 MARGIN_DB = 16.0
 """What is further below a sound's mean power is not active; about that of ITU-T P.56."""
-PAUSE_DB = {"speech": 22.0, "music": 40.0}
+PAUSE_DB = {"speech": 22.0, "music": 35.0}
 """How far below its loudness a sound of a label is taken for silent."""
 PAUSE_S = 0.5
 AUDIBLE_DB = 30.0
@@ -37,6 +37,7 @@ class Track:
 
     Args:
         audio: As it is heard, a whole number of frames.
+        rate: Samples per second.
         labels: Which of `LABELS` it is.
         sounding: Whether it sounds as each of them, shape (frames, labels).
         laid: Whether it is there, be it in a pause; not in the outer half of fades, shape
@@ -45,6 +46,7 @@ class Track:
     """
 
     audio: Samples
+    rate: int
     labels: frozenset[str]
     sounding: Frames
     laid: Frames
@@ -64,9 +66,14 @@ class Track:
         """Return the track that much louder."""
         return replace(self, audio=self.audio * np.float32(10 ** (decibels / 20)))
 
+    def levelled(self, level_dbfs: float) -> Track:
+        """Return the track at a loudness; digital silence stays what it is."""
+        there = loudness(self.audio, self.rate)
+        return self.louder(level_dbfs - 20 * np.log10(there)) if there else self
+
     def cut(self, start: int, end: int) -> Track:
         """Return its frames from `start` to `end`."""
-        tick = len(self.audio) // self.frames
+        tick = frame_samples(self.rate)
         return replace(
             self,
             audio=self.audio[start * tick : end * tick],
@@ -99,45 +106,57 @@ def track(audio: Samples, labels: frozenset[str], rate: int) -> Track:
     for column, label in enumerate(LABELS):
         if label in labels and level:
             sounding[:, column] = energy >= level**2 * 10 ** (-PAUSE_DB[label] / 10)
-    return Track(audio[: frames * tick], labels, _closed(sounding), np.ones(frames, bool))
+    return Track(audio[: frames * tick], rate, labels, _closed(sounding), np.ones(frames, bool))
+
+
+def nothing(frames: int, labels: frozenset[str], rate: int) -> Track:
+    """Return a pause."""
+    silence = np.zeros(frames * frame_samples(rate), np.float32)
+    return Track(
+        silence, rate, labels, np.zeros((frames, len(LABELS)), bool), np.ones(frames, bool)
+    )
 
 
 def joined(tracks: Sequence[Track]) -> Track:
     """Return one track of several of the same labels, played in turn."""
     return Track(
         np.concatenate([one.audio for one in tracks]),
+        tracks[0].rate,
         tracks[0].labels,
         _closed(np.concatenate([one.sounding for one in tracks])),
         np.concatenate([one.laid for one in tracks]),
     )
 
 
-def mixed(tracks: Sequence[Track], frames: int, rate: int) -> tuple[Samples, Samples]:
+def mixed(tracks: Sequence[Track]) -> tuple[Samples, Samples]:
     """Add up tracks.
 
     Returns:
         The audio, shape (frames' samples,), and the truth, shape (frames, labels): 1, 0 or
         `UNHEARD`.
     """
-    tick = frame_samples(rate)
-    audio = np.zeros(frames * tick, np.float32)
-    parts = np.zeros((len(LABELS), frames * tick), np.float32)
+    rate, frames = tracks[0].rate, max(one.end for one in tracks)
     laid = np.zeros((frames, len(LABELS)), bool)
     heard = np.zeros((frames, len(LABELS)), bool)
     for one in tracks:
-        samples = slice(one.at * tick, one.end * tick)
-        audio[samples] += one.audio
-        for column, label in enumerate(LABELS):
-            if label in one.labels:
-                parts[column, samples] += one.audio
-                laid[one.at : one.end, column] |= one.laid
-                heard[one.at : one.end, column] |= one.laid & one.sounding[:, column]
-    whole = _around(energies(audio, rate))
-    for column, part in enumerate(parts):
-        audible = _around(energies(part, rate)) >= whole * 10 ** (-AUDIBLE_DB / 10)
-        heard[:, column] &= audible
+        labelled = np.array([label in one.labels for label in LABELS])
+        laid[one.at : one.end] |= one.laid[:, np.newaxis] & labelled
+        heard[one.at : one.end] |= one.laid[:, np.newaxis] & one.sounding
+    whole = _summed(tracks, frames, rate)
+    around = _around(energies(whole, rate)) * 10 ** (-AUDIBLE_DB / 10)
+    for column, label in enumerate(LABELS):
+        part = _summed([one for one in tracks if label in one.labels], frames, rate)
+        heard[:, column] &= _around(energies(part, rate)) >= around
     truth = np.where(heard, 1.0, np.where(laid, UNHEARD, 0.0))
-    return audio, truth.astype(np.float32)
+    return whole, truth.astype(np.float32)
+
+
+def _summed(tracks: Sequence[Track], frames: int, rate: int) -> Samples:
+    tick = frame_samples(rate)
+    audio = np.zeros(frames * tick, np.float32)
+    for one in tracks:
+        audio[one.at * tick : one.end * tick] += one.audio
+    return audio
 
 
 def energies(audio: Samples, rate: int) -> Samples:
