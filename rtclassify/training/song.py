@@ -30,20 +30,20 @@ Spectra = NDArray[np.complexfloating]
 WINDOW_S, OVERLAP = 0.025, 4
 MOUTH_S, SMOOTH_HZ = 0.0018, 60.0
 """Quefrencies below `MOUTH_S` are the mouth; above it lies the pitch."""
-CLIFF_HZ, FALL_DB = 3_000.0, 12.0
+CLIFF_HZ, FALL_DB = 3_000.0, 8.0
 """Above `CLIFF_HZ`, where links cut speech off, spectra fall by no more than this per kHz."""
 SPOKEN_HZ, VOICE_HZ, VOICED, QUIET, FAINT = (75, 400), 1_200.0, (0.35, 0.65), 1e-4, 1e-5
 """Pitches sought, below what; how alike a voice's periods are; power too faint for a voice."""
 NEAR, ONSET, VOWEL, CODA, RELEASE = 6, 20, 3, 12, 18
 """Frames between vowels; before, to both sides of and after a vowel's heart; to die away."""
 CENTRE_HZ, REACH_HZ, NEUTRAL_HZ = (105.0, 520.0), (75.0, 1_000.0), 200.0
-BPM, NOTE_S, REST_S, PHRASE = (50.0, 140.0), (0.15, 2.5), (0.2, 0.9), (3, 11)
+BPM, NOTE_S, REST_S, PHRASE = (50.0, 140.0), (0.15, 2.5), (0.25, 0.75), (3, 11)
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10), (0, 2, 4, 7, 9))
 COMPASS, CADENCE, SCOOPED, ROOM = (-5, 7), 0.5, 0.2, 0.4
 """Degrees of the scale around its tonic; odds of ending there, of notes from below, of a room."""
 HARMONY = (-12, -5, 0, 0, 0, 4, 7, 12)
 """Semitones from the melody at which the others of a choir sing."""
-BREATHY_HZ, INHALED_DB, FLOOR_DB = (3_500.0, 10_000.0), (-60.0, -26.0), (-70.0, -40.0)
+BREATHY_HZ, INHALED_DB, FLOOR_DB = (3_500.0, 10_000.0), (-50.0, -24.0), (-70.0, -40.0)
 """Where breath outweighs tone; how loud it is drawn; the noise of the recording."""
 NEPER_DB = 20 / np.log(10)
 
@@ -73,7 +73,7 @@ class Style:
 
 STYLES = {
     "held": Style((1.0, 1.0, 2.0, 3.0), 1.8, 0.25, (0.9, 1.0), 8.0),
-    "pop": Style((0.25, 0.5, 0.5, 0.5, 1.0, 2.0), 1.5, 0.15, (0.4, 0.5), 3.0),
+    "pop": Style((0.25, 0.25, 0.5, 0.5, 0.5, 1.0, 2.0), 1.5, 0.15, (0.4, 0.5), 3.0),
     "hummed": Style((0.5, 1.0, 1.0, 2.0), 1.3, 0.5, (0.4, 0.4), 0.0, hummed=True),
     "chant": Style((0.35, 0.5, 0.5, 1.0), 0.5, 0.05, (0.3, 0.3), 3.0),
     "choir": Style((1.0, 1.0, 2.0), 1.2, 0.1, (0.6, 0.4), 4.0, choir=3),
@@ -224,7 +224,7 @@ def _voice(
     smaller = (tonic_hz / NEUTRAL_HZ) ** 0.12 * rng.uniform(0.93, 1.08)
     octaves = np.log2(np.maximum(speech.hz, 300) / 1_000)
     ring = np.exp(-0.5 * np.square((speech.hz - rng.uniform(2_600, 3_300)) / 400))
-    colour_db = rng.normal(-2, 2) * octaves + style.ring_db * rng.uniform(0.3, 1) * ring
+    colour_db = rng.normal(-3.5, 2) * octaves + style.ring_db * rng.uniform(0.3, 1) * ring
     colour_db -= 8 * style.hummed * np.maximum(0, octaves + 1)
     level_db = (level_db + swell_db)[:, None] + np.outer(swell_db, 0.5 * octaves) + colour_db
     logs = speech.filters(place, smaller) + (level_db / NEPER_DB).astype(np.float32)
