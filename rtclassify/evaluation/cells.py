@@ -102,7 +102,12 @@ def _answer(label: str, report: Mapping[str, Any]) -> str:
 
 
 def _bias(value: float | None) -> str:
-    return percent(None) if value is None else f"<td>{100 * value:+.1f}</td>"
+    return percent(None) if value is None else f"<td>{signed(value)}</td>"
+
+
+def signed(value: float) -> str:
+    """Return per cent with a sign."""
+    return f"{100 * value:+.1f}".replace("-", "&minus;")
 
 
 def matrix(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], columns: Sequence[str]) -> str:
@@ -112,4 +117,4 @@ def matrix(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], columns: Seque
     for name, row in groups.items():
         cells = [figure("frame_error", row[c]) if c in row else percent(None) for c in columns]
         rows.append(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>")
-    return table([f"<tr><th>source</th>{head}</tr>"], rows)
+    return table([f"<tr><th>source</th>{head}</tr>"], rows, css="matrix")

@@ -11,7 +11,6 @@ from rtclassify.evaluation.trial import FRAME_S, LABELS
 from rtclassify.evaluation.truth import KINDS
 from rtclassify.evaluation.worst import Window
 
-LOW_IS_GOOD = {"balanced_error", "frame_error", "window_error"}
 NAMES = {
     "balanced_error": "Balanced error",
     "frame_error": "Frames wrong",
@@ -26,38 +25,44 @@ def section(title: str, *content: str) -> str:
 
 
 def comparison(report: Mapping[str, Any]) -> str:
-    """Set the two side by side."""
-    one, other = escape(report["model"]), escape(report["other"]["model"])
-    rows = [
-        _compared(condition, name, sides[name])
-        for name in NAMES
-        for condition, sides in report["comparison"].items()
-        if sides[name]["difference"]["value"] is not None
-    ]
-    head = (
-        '<tr><th></th><th class="left">condition</th>'
-        f"<th>{one}</th><th>{other}</th><th>difference</th><th>95 % between</th></tr>"
-    )
+    """Set the two side by side: the headlines, and the balanced error under each condition."""
+    compared = report["comparison"]
+    whole = {NAMES[name]: sides for name, sides in compared["all"].items()}
+    apart = {
+        condition: sides["balanced_error"]
+        for condition, sides in compared.items()
+        if condition != "all"
+    }
     note = (
-        '<p class="note">The second less the first. Coloured where zero lies outside the '
-        "interval, which comes from drawing the recordings again a thousand times.</p>"
+        f'<p class="note">A is {escape(report["model"])}, B is {escape(report["other"]["model"])}. '
+        "The difference is B less A, drawn with the interval in which it lies 95 % of the times "
+        "that the recordings are drawn again; it is coloured where zero lies outside.</p>"
     )
-    return section(f"Beside {other}", note, cells.table([head], rows))
+    return section(
+        f"Beside {escape(report['other']['model'])}", note, _compared("all conditions", whole),
+        "<h3>Balanced error under each condition</h3>", _compared("condition", apart),
+    )  # fmt: skip
 
 
-def _compared(condition: str, name: str, sides: Mapping[str, Any]) -> str:
-    difference, between = sides["difference"]["value"], sides["difference"]["interval"]
-    css, inside = "", "–"
-    if between:
-        inside = f"{100 * between[0]:+.1f} … {100 * between[1]:+.1f}"
-        sure = between[0] > 0 or between[1] < 0
-        css = ("better" if (difference < 0) == (name in LOW_IS_GOOD) else "worse") if sure else ""
-    whole = condition == "all"
+def _compared(first: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a table of comparisons; where nothing could be measured, there is no row."""
+    known = {name: row for name, row in rows.items() if row["difference"]["interval"]}
+    ends = [abs(end) for row in known.values() for end in row["difference"]["interval"]]
+    widest = max(ends, default=0.0) or 1.0
+    head = f'<tr><th>{first}</th><th>A</th><th>B</th><th>B – A</th><th class="wide"></th></tr>'
+    return cells.table([head], [_side_by_side(*row, widest) for row in known.items()])
+
+
+def _side_by_side(name: str, row: Mapping[str, Any], widest: float) -> str:
+    value, between = row["difference"]["value"], row["difference"]["interval"]
+    sure = between[0] > 0 or between[1] < 0
+    good = (value < 0) != (name == NAMES["event_f1"])
+    css = ("better" if good else "worse") if sure else ""
     return (
-        f'<tr class="{"whole" if whole else ""}"><td>{NAMES[name] if whole else ""}</td>'
-        f'<td class="left">{escape(condition)}</td>'
-        f"{cells.percent(sides['one']['value'])}{cells.percent(sides['other']['value'])}"
-        f'<td class="{css}">{100 * difference:+.1f}</td><td>{inside}</td></tr>'
+        f"<tr><td>{escape(name)}</td>"
+        f"{cells.percent(row['one']['value'])}{cells.percent(row['other']['value'])}"
+        f'<td class="{css}">{cells.signed(value)}</td>'
+        f'<td class="wide {css}">{charts.interval(value, between, widest)}</td></tr>'
     )
 
 

@@ -21,6 +21,8 @@ TRACK_WIDTH, TRACK_HEIGHT, TRUTH_HEIGHT = 500, 74, 7
 SIDE = 60
 """Width of one side of an error bar."""
 WIDEST_ERROR = 0.3
+FOREST = 400
+"""Width of the drawing of an interval."""
 
 
 def reliability(label: str, said: Mapping[str, Any]) -> str:
@@ -76,6 +78,18 @@ def error_bar(label: str, missed: float | None, false: float | None) -> str:
         f'<rect class="hollow" x="{SIDE - left:.1f}" y="3" width="{left:.1f}" height="8"/>'
         f'<rect class="fill" x="{SIDE}" y="3" width="{right:.1f}" height="8"/>'
         f'<line class="axis" x1="{SIDE}" y1="0" x2="{SIDE}" y2="14"/></svg>'
+    )
+
+
+def interval(value: float, between: Sequence[float], widest: float) -> str:
+    """Draw a value and the interval around it, beside zero in the middle; `widest` is the edge."""
+    x, low, high = (FOREST * (1 + at / widest) / 2 for at in (value, *between))
+    return (
+        f'<svg class="forest" viewBox="-5 0 {FOREST + 10} 14" role="img">'
+        f"<title>{100 * between[0]:+.1f} to {100 * between[1]:+.1f}</title>"
+        f'<line class="axis" x1="{FOREST / 2}" y1="0" x2="{FOREST / 2}" y2="14"/>'
+        f'<line class="whisker" x1="{low:.1f}" y1="7" x2="{high:.1f}" y2="7"/>'
+        f'<circle cx="{x:.1f}" cy="7" r="3.6"/></svg>'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -11,6 +12,7 @@ from rtclassify.evaluation import chapters
 from rtclassify.evaluation.chapters import NAMES, section
 from rtclassify.evaluation.worst import Window
 
+MOST_ACROSS = 5
 FEW_H = 0.5 / 60
 """Groups with less audio are too small to be called the weakest."""
 MEANINGS = {
@@ -100,7 +102,8 @@ def _tiles(report: Mapping[str, Any]) -> str:
     if report["cpu_s_per_hour"]:
         cost = f"{report['cpu_s_per_hour']:.0f}<small> s</small>"
         tiles.append(_tile(cost, "Cost", "of processor for an hour of audio"))
-    return f'<div class="tiles">{"".join(tiles)}</div>'
+    across = math.ceil(len(tiles) / math.ceil(len(tiles) / MOST_ACROSS))
+    return f'<div class="tiles" style="--across:{across}">{"".join(tiles)}</div>'
 
 
 def _headline(name: str, group: Mapping[str, Any]) -> str:
