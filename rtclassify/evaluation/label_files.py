@@ -75,8 +75,9 @@ class LabelFiles:
         """
         scores = np.zeros(trial.truth.shape, np.float32)
         for part in trial.parts:
-            here = scores[part.start : part.end]
-            here[:] = on_grid(self._of(part.path), len(here))
+            before = round(part.start_s / FRAME_S)
+            frames = part.end - part.start
+            scores[part.start : part.end] = on_grid(self._of(part.path), before + frames)[before:]
         return scored(trial, scores)
 
     def _of(self, path: Path) -> Sequence[Row]:
