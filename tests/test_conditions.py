@@ -7,7 +7,7 @@ import pytest
 
 from rtclassify.errors import DependencyError
 from rtclassify.evaluation import conditions
-from rtclassify.evaluation.conditions import CONDITIONS, G711, MP3_32K, OPUS_16K, Codec
+from rtclassify.evaluation.conditions import CONDITIONS, MP3_32K, OPUS_16K, Codec
 from rtclassify.stream import Samples
 
 RATE = 16_000
@@ -84,17 +84,17 @@ def test_nothing_is_left_above_half_of_the_telephones_rate() -> None:
 
 
 def test_the_telephone_knows_256_levels() -> None:
-    assert len(np.unique(conditions.coded(bursts(8_000), 8_000, G711))) <= 256
+    assert len(np.unique(heard("telephone", bursts(8_000), 8_000))) <= 256
 
 
-@pytest.mark.parametrize("codec", [MP3_32K, OPUS_16K])
-def test_a_codec_keeps_what_matters_and_loses_the_rest(codec: Codec) -> None:
-    """Its error is neither nothing, as if nothing had been coded, nor as loud as the audio."""
+@pytest.mark.parametrize(("codec", "least_db"), [(MP3_32K, -18), (OPUS_16K, -7)])
+def test_a_codec_keeps_what_matters_and_loses_the_rest(codec: Codec, least_db: int) -> None:
+    """Its error is neither that of twice the bit rate, or of none, nor as loud as the audio."""
     audio = bursts(RATE)
 
     error_db = decibels(conditions.coded(audio, RATE, codec) - audio, audio)
 
-    assert -40 < error_db < -3
+    assert least_db < error_db < -3
 
 
 def test_hiss_lies_25_to_30_db_under_the_programme() -> None:
@@ -131,7 +131,7 @@ def test_a_room_rings_on_after_a_click_and_adds_no_power() -> None:
 
     assert np.argmax(power) == 0
     assert power.sum() == pytest.approx(1.0, abs=0.01)
-    assert power[RATE // 20 :].sum() > 0.01
+    assert power[RATE // 10 :].sum() > 0.01
     assert power[int(conditions.DECAY_S[1] * RATE) :].sum() < 1e-6
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_a_voice_is_as_far_above_the_music_as_asked(above_db: int) -> None:
 
 @given(level=st.floats(0.001, 1.0), pause_s=st.integers(0, 20))
 def test_loudness_is_that_of_what_is_there(level: float, pause_s: int) -> None:
-    audio = np.concatenate([tone("music", 1.0, level), np.zeros(pause_s * RATE, np.float32)])
+    audio = np.concatenate([tone("music", 1.0, level), tone("music", pause_s, level / 100)])
 
     assert loudness(audio, RATE) == pytest.approx(level / np.sqrt(2), rel=1e-3)
 
@@ -159,6 +160,39 @@ def test_kinds_that_lack_leave_out_their_scenes() -> None:
 def test_a_programme_of_nothing_is_refused() -> None:
     with pytest.raises(DataError, match="no recording"):
         programme({}, RATE, seconds=1.0, seed=0)
+
+
+def on_air(seed: int, *kinds: str) -> list[Track]:
+    """Two rounds of the scenes that these kinds allow."""
+    rng = np.random.default_rng(seed)
+    studio = Studio(Shelf(recordings(*kinds), RATE, rng), RATE, rng)
+    return studio.continued(studio.continued([]))
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 99))
+def test_scenes_overlap_by_a_crossfade_and_part_by_a_short_silence(seed: int) -> None:
+    tracks = on_air(seed, "singing", "other")
+
+    for before, after in pairwise(tracks):
+        assert -15 <= before.end - after.at <= 10
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 99))
+def test_presenters_begin_within_records(seed: int) -> None:
+    """In both rounds: once over a bed, once over a record's end."""
+    tracks = on_air(seed, "speech", "music")
+
+    within = [
+        voice
+        for voice in tracks
+        for record in tracks
+        if {"speech", "music"} == voice.labels | record.labels
+        and "speech" in voice.labels
+        and record.at + 20 <= voice.at <= record.end - 20
+    ]
+    assert len(within) == 4
 
 
 @settings(deadline=None, max_examples=20)

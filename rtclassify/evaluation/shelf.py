@@ -48,9 +48,9 @@ def strung(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
     return replace(whole, audio=whole.audio + noise)
 
 
-def _smooth(piece: Stored, rate: int) -> Samples:
+def _smooth(clip: Stored, rate: int) -> Samples:
     """Fade the edges, and fill up to whole frames."""
-    audio = floats(piece)
+    audio = floats(clip)
     edge = min(int(EDGE_S * rate), len(audio) // 2)
     ramp = np.linspace(0.0, 1.0, edge, dtype=np.float32)
     audio[:edge] *= ramp
@@ -87,14 +87,14 @@ class Shelf:
         Silence at their ends is left out.
         """
         clips = self._sources[kind][self._rng.integers(len(self._sources[kind]))]
-        wanted = frames * frame_samples(self._rate)
         index = int(self._rng.integers(len(clips)))
-        start = int(self._rng.integers(max(1, len(clips[index]) - wanted)))
-        row = [self._track(kind, clips[index][start : start + wanted])]
+        first = self._track(kind, clips[index])
+        start = int(self._rng.integers(max(1, first.frames - frames)))
+        row = [first.cut(start, start + frames).trimmed()]
         while sum(one.frames for one in row) < frames:
             index = (index + 1) % len(clips)
-            row.append(self._track(kind, clips[index][:wanted]))
+            row.append(self._track(kind, clips[index]))
         return strung(row, self._rng).cut(0, frames).levelled(level_dbfs)
 
-    def _track(self, kind: str, piece: Stored) -> Track:
-        return track(_smooth(piece, self._rate), labels_of(kind), self._rate).trimmed()
+    def _track(self, kind: str, clip: Stored) -> Track:
+        return track(_smooth(clip, self._rate), labels_of(kind), self._rate).trimmed()
