@@ -27,7 +27,8 @@ SPEECH, MUSIC, NEITHER = frozenset({"speech"}), frozenset({"music"}), frozenset[
 
 
 def tone(seconds: float, level: int = 9_000) -> Stored:
-    return (level * np.sign(np.sin(np.arange(round(seconds * RATE)) + 0.5))).astype(np.int16)
+    wave = level * np.sign(np.sin(np.arange(round(seconds * RATE)) + 0.5))
+    return np.asarray(wave, np.int16)
 
 
 def clip(name: str, labels: frozenset[str], start_s: float = 0, end_s: float | None = None) -> Clip:
@@ -250,7 +251,7 @@ def test_the_worst_windows_are_kept_one_a_recording_with_their_audio() -> None:
         scores: Samples = np.zeros((100, 2), np.float32)
         scores[50:, 0] = level
         worst.show(trial, scored(trial, scores))
-        worst.show(trial, scored(trial, scores / 2))
+        worst.show(trial, scored(trial, scores / np.float32(2)))
 
     assert [window.wrongness for window in worst.windows] == pytest.approx([0.9, 0.6, 0.3])
     assert all(window.audio.tolist() == list(range(500, 1_000)) for window in worst.windows)

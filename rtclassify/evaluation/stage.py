@@ -11,6 +11,7 @@ from rtclassify.evaluation.trial import Trial
 
 ALL = "all"
 SEED = 0
+PROGRAMMES = 5
 
 
 def named(wanted: str) -> list[str]:
@@ -38,8 +39,7 @@ def staged(recordings: Sequence[Trial], wanted: Sequence[str], minutes: float) -
         minutes: Of each source and kind, and of each condition, in the suite.
     """
     if ALL in wanted:
-        programmes = 5
-        yield from suite.trials(recordings, seed=SEED, minutes=minutes, programmes=programmes)
+        yield from suite.trials(recordings, seed=SEED, minutes=minutes, programmes=PROGRAMMES)
         return
     for trial in recordings:
         for name in wanted:
