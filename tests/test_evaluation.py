@@ -259,16 +259,16 @@ def test_certainty_lies_in_the_last_group() -> None:
     assert (found.said, found.true, found.ece) == ([1.0], [1.0], 0.0)
 
 
-def test_draws_take_recordings_whole() -> None:
-    """One recording is all right and one all wrong, so a draw of two is 0, 1/2 or 1 wrong."""
-    rows = np.zeros((4, len(FIELDS)), np.int64)
+def test_draws_take_recordings_whole_and_as_often_as_they_come() -> None:
+    """One of three recordings is all wrong, so it comes 0 to 3 times among the three drawn."""
+    rows = np.zeros((6, len(FIELDS)), np.int64)
     rows[:, FIELDS.index("frames")] = 10
-    rows[2:, FIELDS.index("frames wrong")] = 10
+    rows[4:, FIELDS.index("frames wrong")] = 10
 
-    found = bootstrap.drawn(["right", "right", "wrong", "wrong"], rows)["frame_error"]
+    found = bootstrap.drawn([*"aabb", "wrong", "wrong"], rows)["frame_error"]
 
-    assert set(found) == {0.0, 0.5, 1.0}
-    assert np.mean(found) == pytest.approx(0.5, abs=0.06)
+    assert set(found) == {0.0, 1 / 3, 2 / 3, 1.0}
+    assert np.mean(found) == pytest.approx(1 / 3, abs=0.04)
     assert bootstrap.interval(found) == (0.0, 1.0)
 
 
