@@ -28,20 +28,28 @@ class LogStft:
 
     rate: int = 16_000
     window: int = 80_000
-    length: int = 512
-    step: int = 200
+    length: int = 640
+    step: int = 320
     bands: int = 64
-    low_hz: float = 60.0
+    low_hz: float = 50.0
     high_hz: float = 7_800.0
     floor: float = 1e-3
 
     def frames(self, audio: tf.Tensor) -> tf.Tensor:
         """Compute frames of shape (n, t, bands); see `Frontend.frames`."""
+        return self.compressed(self.magnitudes(audio))
+
+    def magnitudes(self, audio: tf.Tensor) -> tf.Tensor:
+        """Compute the magnitude in each band, of the same shape."""
         spectrum = tf.abs(tf.signal.stft(audio, self.length, self.step, self.length))
         mel = tf.signal.linear_to_mel_weight_matrix(
             self.bands, self.length // 2 + 1, self.rate, self.low_hz, self.high_hz
         )
-        return tf.math.log(tf.matmul(spectrum, mel) + self.floor)
+        return tf.matmul(spectrum, mel)
+
+    def compressed(self, magnitudes: tf.Tensor) -> tf.Tensor:
+        """Take the logarithm of magnitudes, above the floor."""
+        return tf.math.log(magnitudes + self.floor)
 
     def config(self) -> dict[str, Any]:
         """Return what `restore` needs."""

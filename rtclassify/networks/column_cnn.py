@@ -1,4 +1,4 @@
-"""The product's network: a strided CNN makes columns, a pooled head answers for the window."""
+"""The product's network: small, causal in nothing, cheap to stream."""
 
 from __future__ import annotations
 
@@ -16,27 +16,43 @@ MOMENTUM = 0.95
 
 @dataclass(frozen=True)
 class ColumnCnn:
-    """Four 3 x 3 convolutions, three of them strided in time, then attention over the columns.
+    """Four convolutions, of which one is strided in time, then a head that answers per column.
 
-    In the head, dilated convolutions let each column hear the whole window. Then it says how
-    likely each answer is and how much its opinion weighs; the window's probability is the
-    weighted mean. A window that is half speech therefore scores one half, and a pause, which
-    weighs little, does not count against the speech around it.
+    Dilated convolutions and the mean over all columns let each column hear the whole window, on
+    both sides of it.
 
     Args:
         filters: Channels of the four convolutions.
+        kernels: Their lengths in frames.
+        strides: Their strides in frames.
         width: Values in a column.
         dilations: Columns between the taps of each of the head's convolutions.
         dropout: Share of column values dropped in training.
     """
 
-    filters: tuple[int, int, int, int] = (16, 32, 48, 64)
-    width: int = 96
+    filters: tuple[int, ...] = (32, 48, 64, 96)
+    kernels: tuple[int, ...] = (7, 3, 3, 3)
+    strides: tuple[int, ...] = (5, 1, 1, 1)
+    width: int = 128
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     dropout: float = 0.1
 
-    stride = 8
-    reach = 31
+    @property
+    def stride(self) -> int:
+        """Frames from one column to the next."""
+        product = 1
+        for stride in self.strides:
+            product *= stride
+        return product
+
+    @property
+    def reach(self) -> int:
+        """Frames that a column looks at."""
+        reach, apart = 1, 1
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            reach += (kernel - 1) * apart
+            apart *= stride
+        return reach
 
     def build(self, *, frames: int, bands: int, labels: int) -> keras.Model:
         """Build the model; see `Network.build`."""
@@ -47,9 +63,9 @@ class ColumnCnn:
         frames = keras.Input((None, bands))
         x = layers.BatchNormalization(momentum=MOMENTUM)(frames)
         x = layers.Reshape((-1, bands, 1))(x)
-        for channels, time_stride in zip(self.filters, (2, 2, 2, 1), strict=True):
+        for channels, kernel, stride in zip(self.filters, self.kernels, self.strides, strict=True):
             x = layers.ZeroPadding2D(((0, 0), (1, 1)))(x)
-            x = layers.Conv2D(channels, 3, strides=(time_stride, 2), use_bias=False)(x)
+            x = layers.Conv2D(channels, (kernel, 3), strides=(stride, 2), use_bias=False)(x)
             x = layers.BatchNormalization(momentum=MOMENTUM)(x)
             x = layers.Activation("relu")(x)
         x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
@@ -64,16 +80,10 @@ class ColumnCnn:
             y = layers.Conv1D(self.width, 3, dilation_rate=apart, padding="same", use_bias=False)(x)
             y = layers.Activation("relu")(layers.BatchNormalization(momentum=MOMENTUM)(y))
             x = layers.Add()([x, layers.Dropout(self.dropout)(y)])
-        opinions = layers.Dense(labels, activation="sigmoid", name="opinions")(x)
-        weights = layers.Softmax(axis=1)(layers.Dense(labels, name="weights")(x))
-        weighted = layers.Multiply()([opinions, weights])
-        return keras.Model(kept, keras.ops.sum(weighted, axis=1), name="head")
+        overall = layers.Dense(self.width)(layers.GlobalAveragePooling1D(keepdims=True)(x))
+        x = layers.Activation("relu")(layers.Add()([x, overall]))
+        return keras.Model(kept, layers.Dense(labels, activation="sigmoid")(x), name="head")
 
     def config(self) -> dict[str, Any]:
         """Return what `restore` needs."""
-        return {
-            "name": "column_cnn",
-            **asdict(self),
-            "filters": list(self.filters),
-            "dilations": list(self.dilations),
-        }
+        return {"name": "column_cnn", **asdict(self)}
