@@ -1,0 +1,84 @@
+"""The mean over overlapping windows, against the same mean computed cell by cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtclassify.overlap import Overlap
+from rtclassify.stream import Samples
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> tuple[int, int, int, Samples]:
+    """Cells in a hop, hops that wait, and windows of scores, shape (windows, cells, 2)."""
+    hop, hops = draw(st.integers(1, 4)), draw(st.integers(1, 6))
+    lag = draw(st.integers(0, hops - 1))
+    cells = hop * hops + draw(st.integers(0, hop - 1))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    scores = rng.random((draw(st.integers(0, 15)), cells, 2)).astype(np.float32)
+    return hop, lag, cells, scores
+
+
+def by_hand(cell: int, scores: Samples, *, hop: int, last: int) -> Samples:
+    """Average what windows up to `last` say of the cell, counted from the first window's start."""
+    cells = scores.shape[1]
+    weighted = total = 0.0
+    for number, window in enumerate(scores[: last + 1].astype(float)):
+        at = cell - number * hop
+        if 0 <= at < cells:
+            weight = 1 + min(at, cells - 1 - at)
+            weighted, total = weighted + weight * window[at], total + weight
+    return np.asarray(weighted / total)
+
+
+@settings(deadline=None)
+@given(grid=grids())
+def test_an_answer_is_the_weighted_mean_of_the_windows_that_could_wait(
+    grid: tuple[int, int, int, Samples],
+) -> None:
+    hop, lag, cells, scores = grid
+    overlap = Overlap(cells=cells, hop=hop, lag=lag, labels=2)
+
+    answers = [row for window in scores for row in overlap.add(window)] + [*overlap.flush()]
+
+    hops_in_window = cells // hop
+    first = cells % hop
+    count = (hops_in_window + len(scores) - 1) * hop if len(scores) else 0
+    assert len(answers) == count
+    for number, answer in enumerate(answers):
+        last = max(0, number // hop + lag - (hops_in_window - 1))
+        expected = by_hand(first + number, scores, hop=hop, last=last)
+        np.testing.assert_allclose(answer, expected, atol=1e-12)
+
+
+@settings(deadline=None)
+@given(grid=grids())
+def test_a_hop_waits_for_its_lag_and_no_longer(grid: tuple[int, int, int, Samples]) -> None:
+    hop, lag, cells, scores = grid
+    overlap = Overlap(cells=cells, hop=hop, lag=lag, labels=2)
+
+    taken = [len(overlap.add(window)) for window in scores]
+
+    assert taken == [(cells // hop - lag) * hop, *[hop] * len(scores)][: len(scores)]
+    assert len(overlap.flush()) == (lag * hop if len(scores) else 0)
+    assert len(overlap.flush()) == 0
+
+
+def test_after_a_flush_it_goes_on_with_the_next_hop() -> None:
+    overlap = Overlap(cells=4, hop=1, lag=2, labels=1)
+    ones = np.ones((4, 1), np.float32)
+    assert [len(overlap.add(ones)), len(overlap.flush())] == [2, 2]
+
+    assert [len(overlap.add(ones)), len(overlap.flush())] == [0, 1]
+
+
+def test_after_a_reset_nothing_is_left_of_before() -> None:
+    overlap = Overlap(cells=4, hop=2, lag=1, labels=1)
+    overlap.add(np.ones((4, 1), np.float32))
+
+    overlap.reset()
+
+    assert overlap.flush().shape == (0, 1)
+    assert overlap.add(np.zeros((4, 1), np.float32)).tolist() == [[0.0], [0.0]]
