@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,17 +57,42 @@ class Bundle:
             windows: Mono audio at the front end's rate, shape (n, `window`).
 
         Returns:
-            Probabilities, shape (n, labels).
+            Probabilities, shape (n, cells, labels); see `per_cell`.
         """
-        return whole_window_scores(self.model, self.frontend, windows)
+        import tensorflow as tf
+
+        frames = self.frontend.frames(tf.constant(windows, tf.float32))
+        answers = np.asarray(self.model(frames, training=False), np.float32)
+        return per_cell(answers, self.frontend, self.network)
 
 
-def whole_window_scores(model: keras.Model, frontend: Frontend, windows: Samples) -> Samples:
-    """Score windows of shape (n, window) in one graph from audio to probabilities."""
-    import tensorflow as tf
+def cell_of(frontend: Frontend, network: Network) -> int:
+    """Return the samples from one column to the next: a *cell*, the audio that it answers for."""
+    return frontend.step * network.stride
 
-    frames = frontend.frames(tf.constant(windows, tf.float32))
-    return np.asarray(model(frames, training=False), np.float32)
+
+def per_cell(answers: Samples, frontend: Frontend, network: Network) -> Samples:
+    """Give each cell of a window the answer of the column whose middle is nearest to its own.
+
+    Cells are counted backwards from the window's end. A column hears more than its cell, so those
+    at the window's edges have no column of their own and take the nearest one's; where a network
+    answers once for the window, all cells take that.
+
+    Args:
+        answers: What the network said, shape (n, columns, labels) or (n, 1, labels).
+        frontend: Its front end.
+        network: The network.
+
+    Returns:
+        Shape (n, window // cell, labels).
+    """
+    cell = cell_of(frontend, network)
+    cells = frontend.window // cell
+    heard = (network.reach - 1) * frontend.step + frontend.length
+    first_middle = frontend.window - cells * cell + cell / 2
+    first = round((first_middle - heard / 2) / cell)
+    nearest = np.clip(first + np.arange(cells), 0, answers.shape[1] - 1)
+    return answers[:, nearest]
 
 
 def save(
@@ -97,9 +122,8 @@ def save(
     model.save(path / "model.keras")
     _write_json(path / "metrics.json", metrics)
     (path / "README.md").write_text(card, "utf-8")
-    unit = frontend.step * network.stride
+    unit = cell_of(frontend, network)
     files = ("model.keras", "metrics.json")
-    probe_scores = whole_window_scores(model, frontend, probe(frontend.rate, frontend.window))
     description = Description(
         path=path,
         name=path.name,
@@ -115,8 +139,9 @@ def save(
         data=data,
         scores=metrics.get("scores", {}),
         files={name: file_digest(path / name) for name in files},
-        probe=tuple(tuple(round(float(p), 6) for p in row) for row in probe_scores),
     )
+    probed = _probe_scores(Bundle(description, frontend, network, model))
+    description = replace(description, probe=probed)
     said = {"schema": SCHEMA, "rtclassify": __version__, **asdict(description)}
     for derived in ("path", "digest"):
         del said[derived]
@@ -147,6 +172,7 @@ def load(path: Path) -> Bundle:
         raise BundleError(
             f"{path / 'model.keras'} cannot be loaded ({reason}); train it again with this version."
         ) from error
+    _refuse_one_answer_a_window(path, model)
     bundle = Bundle(description, frontend, network, model)
     _check_probe(bundle)
     return bundle
@@ -165,13 +191,27 @@ def probe(rate: int, window: int) -> Samples:
     return np.stack([tones, bursts, 0.1 * noise, np.zeros(window)]).astype(np.float32)
 
 
+def _probe_scores(bundle: Bundle) -> tuple[tuple[float, ...], ...]:
+    """Score the probe: the mean over the cells of each window, which people can read."""
+    scores = bundle.scores(probe(bundle.frontend.rate, bundle.frontend.window))
+    return tuple(tuple(round(float(p), 6) for p in row) for row in scores.mean(axis=1))
+
+
 def _check_probe(bundle: Bundle) -> None:
-    said = np.array(bundle.description.probe, np.float32)
-    says = bundle.scores(probe(bundle.frontend.rate, bundle.frontend.window))
+    said, says = np.array(bundle.description.probe), np.array(_probe_scores(bundle))
     if said.shape != says.shape or not np.allclose(said, says, atol=PROBE_TOLERANCE):
         raise BundleError(
             f"{bundle.description.path} no longer scores its probe as it did when it was saved; "
             "take a whole copy, or train it again with this version."
+        )
+
+
+def _refuse_one_answer_a_window(path: Path, model: keras.Model) -> None:
+    """Refuse networks of an older kind, which knew no columns."""
+    if len(model.output_shape) != len(("windows", "columns", "labels")):
+        raise BundleError(
+            f"{path} answers once for a whole window, as models of older versions did, and this "
+            "version wants an answer for each column; train it again."
         )
 
 

@@ -30,7 +30,7 @@ class Description:
         rate: Samples per second.
         window: Samples in a window.
         hop: Samples from one window to the next, unless told otherwise.
-        hop_unit: Every hop is a multiple of this many samples.
+        hop_unit: Samples in a cell, the audio of one column; every hop is a multiple of it.
         digest: SHA-256 of ``model.keras`` in hex.
         created: UTC date and time, ISO 8601.
         frontend: Configuration of the front end.
@@ -38,7 +38,7 @@ class Description:
         data: Where the training data came from.
         scores: Headline figures of validation.
         files: SHA-256 of each file of the bundle.
-        probe: Scores of the probe signal.
+        probe: Scores of the probe's windows, each the mean over its cells.
     """
 
     path: Path

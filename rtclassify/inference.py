@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from rtclassify import bundle as bundles
-from rtclassify.bundle import Bundle
+from rtclassify.bundle import Bundle, cell_of, per_cell
 from rtclassify.description import Description, describe, find
 from rtclassify.errors import UsageError
 from rtclassify.frontends import frame_count
@@ -46,9 +46,9 @@ class Engine:
         self.rate = frontend.rate
         self.window = frontend.window
         self.hop = hop
-        self._unit = frontend.step * network.stride
+        self.cell = cell_of(frontend, network)
         self._columns = column_count(network, frame_count(frontend, self.window))
-        self._fresh = min(hop // self._unit, self._columns)
+        self._fresh = min(hop // self.cell, self._columns)
         row_frames = (self._fresh - 1) * network.stride + network.reach
         self._row = (row_frames - 1) * frontend.step + frontend.length
         self._kept: dict[str, tuple[int, Samples]] = {}
@@ -68,7 +68,7 @@ class Engine:
         """Score each window; see `Classifier.scores`."""
         offsets = self._plan(windows)
         rows = [
-            window.samples[first * self._unit : first * self._unit + self._row]
+            window.samples[first * self.cell : first * self.cell + self._row]
             for window, firsts in zip(windows, offsets, strict=True)
             for first in firsts
         ]
@@ -83,7 +83,8 @@ class Engine:
                 now[first : first + self._fresh] = next(fresh)
             self._kept[window.channel] = (window.start, now)
             columns.append(now)
-        return _batched(self._head, np.stack(columns))
+        answers = _batched(self._head, np.stack(columns))
+        return per_cell(answers, self.bundle.frontend, self.bundle.network)
 
     def _plan(self, windows: Sequence[Window]) -> list[Sequence[int]]:
         """Say which columns of each window must be computed: the first column of each row."""

@@ -251,7 +251,11 @@ class Source(Protocol):
 
 
 class Classifier(Protocol):
-    """Scores windows against labels; serves one pipeline at a time."""
+    """Scores windows against labels; serves one pipeline at a time.
+
+    A score belongs to a *cell*, a stretch of `cell` samples; windows are cut into cells backwards
+    from their ends, and hops are whole cells, so that cells of overlapping windows coincide.
+    """
 
     @property
     def name(self) -> str:
@@ -259,7 +263,7 @@ class Classifier(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What each column of the scores answers."""
+        """What each score answers."""
 
     @property
     def rate(self) -> int:
@@ -271,19 +275,24 @@ class Classifier(Protocol):
 
     @property
     def hop(self) -> int:
-        """Samples from one window to the next."""
+        """Samples from one window to the next, a multiple of `cell`."""
+
+    @property
+    def cell(self) -> int:
+        """Samples that one score speaks for."""
 
     def reset(self) -> None:
         """Forget all audio; called when a pipeline begins."""
 
     def scores(self, windows: Sequence[Window]) -> Samples:
-        """Score each window against every label.
+        """Score each cell of each window against every label.
 
-        A row depends on its own window alone, so batching changes speed, not answers. Windows of
-        one channel come in the order of their starts.
+        Scores depend on their own window alone, so batching changes speed, not answers. Windows
+        of one channel come in the order of their starts.
 
         Returns:
-            Probabilities, shape (n, len(`labels`)), each in [0, 1] and independent.
+            Probabilities, shape (n, `window` // `cell`, len(`labels`)), each in [0, 1] and
+            independent; the last cell ends with the window.
         """
 
 

@@ -70,8 +70,8 @@ def test_a_changed_byte_is_found(copy: Path) -> None:
 
 def test_changed_weights_with_a_matching_digest_are_found_by_the_probe(copy: Path) -> None:
     model = keras.models.load_model(copy / "model.keras")
-    opinions = model.get_layer("head").get_layer("opinions")
-    opinions.bias.assign(opinions.bias + 0.5)
+    answers = model.get_layer("head").layers[-1]
+    answers.bias.assign(answers.bias + 0.5)
     model.save(copy / "model.keras")
     digest_again(copy)
 
@@ -99,6 +99,18 @@ def test_a_keras_model_that_is_no_network_of_ours_is_refused(copy: Path) -> None
     digest_again(copy)
 
     assert "cannot be loaded" in refusal(copy)
+
+
+def test_a_model_of_an_older_version_that_knows_no_columns_is_refused(copy: Path) -> None:
+    frames = keras.Input((249, 64))
+    trunk = keras.Model(frames, keras.layers.Conv1D(4, 37, strides=5)(frames), name="trunk")
+    kept = keras.Input((43, 4))
+    mean = keras.layers.GlobalAveragePooling1D()(kept)
+    head = keras.Model(kept, keras.layers.Dense(2)(mean), name="head")
+    keras.Model(frames, head(trunk(frames))).save(copy / "model.keras")
+    digest_again(copy)
+
+    assert "answers once for a whole window" in refusal(copy)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "metrics.json"])

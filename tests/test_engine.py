@@ -63,7 +63,25 @@ def test_streaming_scores_are_whole_window_scores(bundle: bundles.Bundle, hop_un
 
     whole = bundle.scores(np.stack([window.samples for window in windows]))
     assert len(windows) > 1
+    assert whole.shape == (len(windows), engine.window // engine.cell, 2)
     np.testing.assert_allclose(streamed, whole, atol=1e-5)
+
+
+def test_a_cell_takes_the_answer_of_the_column_whose_middle_is_nearest(
+    bundle: bundles.Bundle,
+) -> None:
+    frontend, network = bundle.frontend, bundle.network
+    cell, cells = bundle.description.hop_unit, frontend.window // bundle.description.hop_unit
+    columns = bundle.model.output_shape[1]
+    numbers = np.arange(columns, dtype=np.float32)[None, :, None]
+
+    taken = bundles.per_cell(numbers, frontend, network)[0, :, 0]
+
+    heard = (network.reach - 1) * frontend.step + frontend.length
+    middles = np.array([k * cell + heard / 2 for k in range(columns)])
+    of_cells = [frontend.window - (cells - c) * cell + cell / 2 for c in range(cells)]
+    assert taken.tolist() == [np.abs(middles - at).argmin() for at in of_cells]
+    assert set(taken) == set(range(columns))
 
 
 @settings(max_examples=6, deadline=None)

@@ -1,7 +1,7 @@
 """What scores frames: one file a network, one line of `NETWORKS` each.
 
 A network is a *trunk* from frames to columns and a *head* from a window's columns to
-probabilities. The trunk has no padding in time and a fixed stride, so a column depends on
+probabilities of each. The trunk has no padding in time and a fixed stride, so a column depends on
 `reach` frames alone wherever it stands: streaming computes the columns of new audio only and
 keeps the others.
 """
@@ -28,9 +28,10 @@ class Network(Protocol):
         """Frames that a column looks at."""
 
     def build(self, *, frames: int, bands: int, labels: int) -> keras.Model:
-        """Build the model: (n, frames, bands) to probabilities (n, labels).
+        """Build the model: (n, frames, bands) to probabilities (n, columns, labels).
 
-        Its trunk takes any number of frames from `reach` on.
+        It answers for each column of the trunk, or once for the whole window, which makes
+        (n, 1, labels). Its trunk takes any number of frames from `reach` on.
         """
 
     def config(self) -> dict[str, Any]:

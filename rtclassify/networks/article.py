@@ -16,8 +16,9 @@ from rtclassify.networks import assemble, column_count
 class ArticleNetwork:
     """Four blocks of convolution, normalisation, tanh and pooling, and two dense layers.
 
-    One sigmoid says speech (1) or music (0). It is served as two probabilities that add up to 1,
-    in the order of the labels: speech, music. The blocks pad nothing, so they are the trunk.
+    One sigmoid says speech (1) or music (0) of a whole window. It is served as two probabilities
+    that add up to 1, in the order of the labels: speech, music. The blocks pad nothing, so they
+    are the trunk.
 
     Args:
         filters: Channels of the first block; each further block has twice as many.
@@ -62,7 +63,7 @@ class ArticleNetwork:
         x = layers.Dropout(self.dropout)(x)
         speech = layers.Dense(1, activation="sigmoid")(x)
         both = layers.Concatenate()([speech, keras.ops.subtract(1.0, speech)])
-        return keras.Model(kept, both, name="head")
+        return keras.Model(kept, layers.Reshape((1, 2))(both), name="head")
 
     def config(self) -> dict[str, Any]:
         """Return what `restore` needs."""
