@@ -31,6 +31,8 @@ class LabelSettings:
         min_segment_s: Changes shorter than this do not make a segment.
         silence_dbfs: RMS level of a hop below which it is quiet.
         silence_after_s: How long it must stay quiet to be called silence.
+        final_after_s: How much later audio a final label waits for, rounded to hops and at most a
+            window less a hop.
     """
 
     threshold: float = 0.5
@@ -38,6 +40,7 @@ class LabelSettings:
     min_segment_s: float = 1.5
     silence_dbfs: float = -60.0
     silence_after_s: float = 2.0
+    final_after_s: float = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ _LABEL_RANGES = {
     "min_segment_s": (0.0, 60.0),
     "silence_dbfs": (-120.0, -10.0),
     "silence_after_s": (0.1, 600.0),
+    "final_after_s": (0.0, 60.0),
 }
 
 

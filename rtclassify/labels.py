@@ -1,11 +1,14 @@
 """From scores and levels to labels, segments and capture states.
 
 One `Labeller` follows one channel. It hears every hop's level and every window's scores in the
-order of their sample indices and says what changed. It knows no clock; times come with the hops.
+order of their sample indices and says what changed. Each hop is labelled twice: at once, by the
+window that ends with it, and for good, by all windows that heard it until enough later audio was
+heard. It knows no clock; times come with the hops.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +16,8 @@ import numpy as np
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
-from rtclassify.segments import Change, Segmenter, name_of
+from rtclassify.overlap import Answers, Overlap
+from rtclassify.segments import SILENCES, Change, Segmenter, name_of
 from rtclassify.stream import (
     CaptureLost,
     CaptureState,
@@ -62,6 +66,15 @@ def _dbfs(amplitude: float) -> float | None:
     return 20.0 * float(np.log10(amplitude)) if amplitude > 0.0 else None
 
 
+@dataclass(slots=True)
+class _Heard:
+    """A hop that has no final label yet; its state is changed when a silence is dated back."""
+
+    hop: Hop
+    captured: Stamp | None
+    state: CaptureState
+
+
 class Labeller:
     """Follow one channel and say what changes.
 
@@ -70,7 +83,8 @@ class Labeller:
         answers: The model's labels, in the order of its scores.
         rate: Samples per second.
         window: Samples in a window.
-        hop: Samples from one window to the next.
+        hop: Samples from one window to the next, a multiple of `cell`.
+        cell: Samples that one score speaks for.
         settings: Thresholds and durations.
     """
 
@@ -82,6 +96,7 @@ class Labeller:
         rate: int,
         window: int,
         hop: int,
+        cell: int,
         settings: LabelSettings,
     ) -> None:
         self._channel = channel
@@ -97,11 +112,18 @@ class Labeller:
         self._last: Hop | None = None
         self._end = 0
         self._label: str | None = None
+        self._cell = cell
+        self._hop_cells = hop // cell
+        self._unlabelled: deque[_Heard] = deque(maxlen=window // hop)
+        self._overlap = Overlap(
+            cells=window // cell,
+            hop=self._hop_cells,
+            lag=min(round(settings.final_after_s * rate / hop), window // hop - 1),
+            labels=len(answers),
+        )
         self._segmenter = Segmenter(
             answers,
-            window=window,
-            hop=hop,
-            min_hops=max(1, round(settings.min_segment_s * rate / hop)),
+            min_cells=max(1, round(settings.min_segment_s * rate / cell)),
             settings=settings,
         )
 
@@ -121,27 +143,29 @@ class Labeller:
         quiet = self._is_quiet(hop)
         self._quiet_run = [*self._quiet_run, hop][-self._silent_hops :] if quiet else []
         self._last = hop
-        silence = "digital-silence" if hop.zero else "silence"
-        self._segmenter.heard(hop.start, silence if quiet else None)
-        return self._enter(self._state_of_run(), "", self._start_of_state(hop))
+        events = self._enter(self._state_of_run(), "", self._start_of_state(hop))
+        self._unlabelled.append(_Heard(hop, self._stamp(hop.end), self._state))
+        for heard in self._unlabelled:
+            if heard.hop.start >= self._since:
+                heard.state = self._state
+        return events
 
-    def scored(self, start: int, end: int, probs: Sequence[float]) -> list[Event]:
-        """Take the scores of the window that ends with the last hop heard."""
-        if self._last is None:
-            raise AssertionError("a window was scored before any hop of it was heard")
-        named = dict(zip(self._answers, probs, strict=True))
-        yes = [a for a, p in named.items() if p >= self._settings.threshold]
-        silent = self._state in ("silence", "digital-silence")
-        self._label = self._state if silent else name_of(yes)
-        label = Label(
-            self._channel, start, end, named, self._label, False, self._last.level, self._lost,
-            self._stamp(end),
-        )  # fmt: skip
-        return [label, *self._segments(self._segmenter.scored(start, end, named))]
+    def scored(self, scores: Samples) -> list[Event]:
+        """Take the scores of the window that ends with the last hop heard.
+
+        Args:
+            scores: Probabilities of its cells, shape (window // cell, labels).
+        """
+        newest = scores[-self._hop_cells :].astype(np.float64)
+        provisional = self._labelled(self._unlabelled[-1], newest, final=False)
+        self._label = provisional.label
+        return [provisional, *self._finals(self._overlap.add(scores))]
 
     def gap(self, gap: Gap) -> list[Event]:
-        """Take a gap: what was open closes where it begins."""
-        closed = self._segments(self._segmenter.close())
+        """Take a gap: what was open ends where it begins."""
+        closed = self.finish()
+        self._overlap.reset()
+        self._unlabelled.clear()
         self._lost += gap.end - gap.start
         self._end = gap.end
         self._quiet_run = []
@@ -149,14 +173,38 @@ class Labeller:
 
     def lost(self, lost: CaptureLost) -> list[Event]:
         """Take the news that capture stopped."""
-        closed = self._segments(self._segmenter.close())
+        closed = self.finish()
         self._quiet_run = []
         self._label = None
         return closed + self._enter("no-capture", lost.reason, self._end)
 
     def finish(self) -> list[Event]:
-        """Close what is open; nothing may follow."""
-        return self._segments(self._segmenter.close())
+        """Make final what was classified, and close what is open."""
+        finals = self._finals(self._overlap.flush())
+        return finals + self._segments(self._segmenter.close())
+
+    def _finals(self, cells: Answers) -> list[Event]:
+        """Label the oldest hops by their final answers, and let segments grow by them."""
+        events: list[Event] = []
+        for answers in cells.reshape(-1, self._hop_cells, len(self._answers)):
+            heard = self._unlabelled.popleft()
+            events.append(self._labelled(heard, answers, final=True))
+            silence = heard.state if heard.state in SILENCES else None
+            for number, probs in enumerate(answers.tolist()):
+                start = heard.hop.start + number * self._cell
+                changes = self._segmenter.take(start, start + self._cell, probs, silence=silence)
+                events += self._segments(changes)
+        return events
+
+    def _labelled(self, heard: _Heard, answers: Answers, *, final: bool) -> Label:
+        """Label a hop by its cells' answers, shape (cells, labels)."""
+        probs = dict(zip(self._answers, answers.mean(axis=0).tolist(), strict=True))
+        yes = [answer for answer, prob in probs.items() if prob >= self._settings.threshold]
+        name = heard.state if heard.state in SILENCES else name_of(yes)
+        return Label(
+            self._channel, heard.hop.start, heard.hop.end, probs, name, final, heard.hop.level,
+            self._lost, heard.captured,
+        )  # fmt: skip
 
     def _is_quiet(self, hop: Hop) -> bool:
         if hop.zero or hop.level.rms_dbfs is None:

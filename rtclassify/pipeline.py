@@ -123,9 +123,12 @@ class Pipeline:
         grid = {"window": classifier.window, "hop": classifier.hop}
         self._windowers = {name: Windower(name, **grid) for name in channels}
         self._labellers = {
-            name: Labeller(name, classifier.labels, rate=classifier.rate, settings=settings, **grid)
+            name: Labeller(
+                name, classifier.labels, rate=classifier.rate, cell=classifier.cell,
+                settings=settings, **grid,
+            )
             for name in channels
-        }
+        }  # fmt: skip
 
     @property
     def status(self) -> tuple[ChannelStatus, ...]:
@@ -149,12 +152,11 @@ class Pipeline:
             else:
                 events += labeller.heard(news.hop, line=news.line)
                 if news.window is not None:
-                    start, end = news.window.start, news.window.start + self._classifier.window
-                    events += labeller.scored(start, end, [float(p) for p in next(scores)])
+                    events += labeller.scored(next(scores))
         return events
 
     def finish(self) -> list[Event]:
-        """Close every open segment; nothing may be pushed afterwards."""
+        """Finish every label and close every segment; nothing may be pushed afterwards."""
         return [event for labeller in self._labellers.values() for event in labeller.finish()]
 
     def _listen(self, item: Item) -> Sequence[HeardHop | Gap | CaptureLost]:

@@ -92,17 +92,18 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What one window of audio is.
+    """What one hop of audio is; said twice, provisionally and for good.
 
     Args:
         channel: The configured name.
-        start: First sample of the window.
+        start: First sample of the hop.
         end: The index after its last sample.
-        probs: Independent probability of each of the model's answers.
+        probs: Independent probability of each of the model's answers, the mean over the hop.
         label: ``speech``, ``music``, ``speech+music``, ``other``, ``silence`` or
             ``digital-silence``.
-        final: Whether later audio can still change the answer; always False in this version.
-        level: Level of the newest hop of the window.
+        final: False as soon as the hop was heard, True once later audio cannot change the answer
+            any more. Final ones come once for each hop that was classified, in order.
+        level: Level of the hop.
         lost: Samples of this channel lost so far.
         captured: When the last sample was captured; None for recordings.
     """
@@ -120,7 +121,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of one label: said once when it opens, once when it closes.
+    """A stretch of one label, by final answers: said once when it opens, once when it closes.
 
     Args:
         channel: The configured name.
@@ -167,7 +168,8 @@ class ChannelStatus:
     """What is true of a channel now.
 
     `state`, `reason` and `since` (a sample index) are those of the last `StateChange`; `label` is
-    the last label or None before the first; `end` is the index after the last sample heard.
+    the last provisional label or None before the first; `end` is the index after the last sample
+    heard.
     """
 
     channel: str

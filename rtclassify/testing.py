@@ -106,28 +106,34 @@ class MemorySink:
 class EnvelopeClassifier:
     """A classifier whose answer can be computed by hand.
 
-    ``speech`` is the share of positive samples in the window and ``music`` the share of samples
-    above one half in magnitude, so tests can write audio that means what they want.
+    ``speech`` is the share of positive samples in a cell and ``music`` the share of samples above
+    one half in magnitude, so tests can write audio that means what they want.
 
     Args:
         rate: Samples per second.
         window: Samples in a window.
-        hop: Samples from one window to the next.
+        hop: Samples from one window to the next, a multiple of `cell`.
+        cell: Samples that one score speaks for.
     """
 
     name = "envelope@000000000000"
     labels = ("speech", "music")
 
-    def __init__(self, *, rate: int = 100, window: int = 500, hop: int = 50) -> None:
+    def __init__(
+        self, *, rate: int = 100, window: int = 500, hop: int = 50, cell: int = 10
+    ) -> None:
         self.rate = rate
         self.window = window
         self.hop = hop
+        self.cell = cell
 
     def reset(self) -> None:
         """Forget nothing: there is no state."""
 
     def scores(self, windows: Sequence[Window]) -> Samples:
-        """Score each window; see the class."""
-        audio = np.stack([window.samples for window in windows])
-        shares = [np.mean(audio > 0, axis=1), np.mean(np.abs(audio) > LOUD, axis=1)]
-        return np.stack(shares, axis=1).astype(np.float32)
+        """Score each cell of each window; see the class."""
+        cells = self.window // self.cell
+        audio = np.stack([window.samples[-cells * self.cell :] for window in windows])
+        audio = audio.reshape(len(windows), cells, self.cell)
+        shares = [np.mean(audio > 0, axis=2), np.mean(np.abs(audio) > LOUD, axis=2)]
+        return np.stack(shares, axis=2).astype(np.float32)

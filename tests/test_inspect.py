@@ -22,7 +22,7 @@ FRONTEND = LogStft()
 
 
 def envelope() -> EnvelopeClassifier:
-    return EnvelopeClassifier(rate=RATE, window=5 * RATE, hop=RATE // 2)
+    return EnvelopeClassifier(rate=RATE, window=5 * RATE, hop=RATE // 2, cell=RATE // 10)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,10 @@ def test_a_short_recording_is_drawn_at_its_own_length(tmp_path: Path) -> None:
     excerpt = excerpt_of(str(path))
 
     assert (excerpt.start, excerpt.end) == (0, 2 * RATE)
-    assert [(x.start, x.end, x.label) for x in excerpt.labels] == [(0, 2 * RATE, "speech")]
+    assert [(x.start, x.end, x.label) for x in excerpt.labels] == [
+        (start, start + RATE // 2, "speech") for start in range(0, 2 * RATE, RATE // 2)
+    ]
+    assert [(s.start, s.end) for s in excerpt.segments] == [(0, 2 * RATE)]
 
 
 def test_the_picture_is_a_png_of_five_panels_over_one_time_axis(
@@ -99,13 +102,13 @@ def test_the_label_bar_shows_the_segments(programme: str) -> None:
     assert [text.get_text() for text in axis.texts] == ["speech", "music"]
 
 
-def test_each_curve_is_one_answer_at_the_middles_of_the_windows(programme: str) -> None:
+def test_each_curve_is_one_answer_at_the_middles_of_the_hops(programme: str) -> None:
     excerpt = excerpt_of(programme)
     axis = draw_overview(excerpt, FRONTEND).axes[3]
 
     curves = {line.get_label(): line for line in axis.lines}
     times, probs = np.asarray(curves["music"].get_data())
-    np.testing.assert_allclose(times, np.arange(2.5, 57.6, 0.5))
+    np.testing.assert_allclose(times, np.arange(0.25, 60, 0.5))
     np.testing.assert_allclose(probs, [label.probs["music"] for label in excerpt.labels])
     assert curves["music"].get_color() == colour_of("music")
 
@@ -149,7 +152,7 @@ def test_frames_in_pieces_are_frames_in_one(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(plots._frames(audio, FRONTEND), whole, atol=1e-5)
 
 
-def test_the_grid_shows_six_windows_under_their_labels(programme: str, tmp_path: Path) -> None:
+def test_the_grid_shows_six_moments_under_their_labels(programme: str, tmp_path: Path) -> None:
     figure = draw_grid(excerpt_of(programme), FRONTEND)
     figure.savefig(tmp_path / "grid.png")
 
@@ -161,16 +164,23 @@ def test_the_grid_of_an_excerpt_shows_its_windows_where_they_lie(programme: str)
     whole = excerpt_of(programme)
     figure = draw_grid(excerpt_of(programme, start_s=17.25, duration_s=6), FRONTEND)
 
-    first = np.asarray(figure.axes[0].images[0].get_array())
-    start = round(17.5 * RATE)
-    frames = plots._frames(whole.audio[start : start + 5 * RATE], FRONTEND)
-    np.testing.assert_array_equal(first, frames.T)
+    for axis, start_s, hop_s in zip(
+        (figure.axes[0], figure.axes[-1]), (17.25, 18.25), (17.5, 22.5), strict=True
+    ):
+        start = round(start_s * RATE)
+        frames = plots._frames(whole.audio[start : start + 5 * RATE], FRONTEND)
+        np.testing.assert_array_equal(np.asarray(axis.images[0].get_array()), frames.T)
+        assert [np.asarray(line.get_xdata())[0] for line in axis.lines] == [
+            hop_s - start_s, hop_s + 0.5 - start_s,
+        ]  # fmt: skip
 
 
-def test_the_grid_of_a_short_recording_shows_the_one_window_there_is(tmp_path: Path) -> None:
+def test_the_grid_of_a_short_recording_shows_what_there_is(tmp_path: Path) -> None:
     path = tmp_path / "short.wav"
     soundfile.write(path, np.full(2 * RATE, -0.75, np.float32), RATE, subtype="FLOAT")
 
     figure = draw_grid(excerpt_of(str(path)), FRONTEND)
 
-    assert [axis.get_title(loc="left") for axis in figure.axes if axis.get_visible()] == ["music"]
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title(loc="left") for axis in shown] == ["music"] * 4
+    assert {axis.images[0].get_extent()[1] for axis in shown} == {2.0}

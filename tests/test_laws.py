@@ -14,6 +14,7 @@ from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
 from rtclassify.pipeline import Pipeline, Windower, run
 from rtclassify.ring import Wakeup
+from rtclassify.segments import SILENCES
 from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import (
     AudioBlock,
@@ -25,12 +26,13 @@ from rtclassify.stream import (
     Label,
     Samples,
     Segment,
+    StateChange,
     StreamInfo,
     Window,
 )
 from rtclassify.testing import EnvelopeClassifier, ManualClock, MemorySink, ScriptedSource
 
-RATE, WINDOW, HOP = 100, 60, 10
+RATE, WINDOW, HOP, CELL = 100, 60, 10, 5
 LINE = Line(0.0, 50.0, RATE, 0.002)
 SCENES = {
     "speech": 0.1,
@@ -43,11 +45,11 @@ SCENES = {
 
 
 def classifier(*, window: int = WINDOW, hop: int = HOP) -> EnvelopeClassifier:
-    return EnvelopeClassifier(rate=RATE, window=window, hop=hop)
+    return EnvelopeClassifier(rate=RATE, window=window, hop=hop, cell=CELL)
 
 
-def pipeline(*channels: str, settings: LabelSettings | None = None) -> Pipeline:
-    settings = settings or LabelSettings(min_segment_s=0.3, silence_after_s=0.4)
+def pipeline(*channels: str, final_after_s: float = 0.3) -> Pipeline:
+    settings = LabelSettings(min_segment_s=0.3, silence_after_s=0.4, final_after_s=final_after_s)
     return Pipeline(classifier(), channels or ("a",), settings)
 
 
@@ -72,21 +74,28 @@ def block(audio: Samples, start: int, end: int, channel: str = "a") -> AudioBloc
     return AudioBlock(channel, start, audio[start:end], LINE)
 
 
-def events_of(items: Sequence[Item], *, together: bool) -> list[Event]:
-    core = pipeline()
+def events_of(items: Sequence[Item], *, together: bool, final_after_s: float = 0.3) -> list[Event]:
+    core = pipeline(final_after_s=final_after_s)
     if together:
         return core.push(items) + core.finish()
     return [event for item in items for event in core.push([item])] + core.finish()
 
 
+def labels_of(events: Sequence[Event], *, final: bool) -> list[Label]:
+    return [event for event in events if isinstance(event, Label) and event.final is final]
+
+
 @settings(deadline=None)
-@given(data=st.data(), audio=programmes())
-def test_how_audio_is_cut_into_blocks_never_shows(data: st.DataObject, audio: Samples) -> None:
-    """Partition."""
+@given(data=st.data(), audio=programmes(), final_after_s=st.floats(0.0, 1.0))
+def test_how_audio_is_cut_into_blocks_never_shows(
+    data: st.DataObject, audio: Samples, final_after_s: float
+) -> None:
+    """Partition: not in labels, be they final or not, nor in segments and states."""
     first = [block(audio, *piece) for piece in data.draw(cuts(len(audio)))]
     second = [block(audio, *piece) for piece in data.draw(cuts(len(audio)))]
 
-    assert events_of(first, together=False) == events_of(second, together=True)
+    said = events_of(first, together=False, final_after_s=final_after_s)
+    assert said == events_of(second, together=True, final_after_s=final_after_s)
 
 
 @settings(deadline=None)
@@ -119,7 +128,7 @@ class Recorder(EnvelopeClassifier):
     """Remembers the windows that it was given; audio is a ramp, so it knows what it should see."""
 
     def __init__(self, window: int, hop: int) -> None:
-        super().__init__(rate=RATE, window=window, hop=hop)
+        super().__init__(rate=RATE, window=window, hop=hop, cell=hop)
         self.starts: list[int] = []
 
     def scores(self, windows: Sequence[Window]) -> Samples:
@@ -129,22 +138,149 @@ class Recorder(EnvelopeClassifier):
         return super().scores(windows)
 
 
+@st.composite
+def mishaps(draw: st.DrawFn, audio: Samples, *, capture_lost: bool = True) -> list[Item]:
+    """Deliver audio in pieces, of which some are lost, and stop at any of them."""
+    items: list[Item] = []
+    for start, end in draw(cuts(len(audio))):
+        kinds: list[list[Item]] = [
+            [block(audio, start, end)],
+            [Gap("a", start, end, "drawn")],
+            [],
+        ]
+        if capture_lost:
+            kinds += [[CaptureLost("a", "drawn"), kind[0]] for kind in kinds[:2]]
+        items += draw(st.sampled_from(kinds[:1] * 4 + kinds[1:]))
+    return items[: draw(st.integers(0, len(items)))]
+
+
+class Moody(EnvelopeClassifier):
+    """Says something else of a cell in every window that reaches over it."""
+
+    def scores(self, windows: Sequence[Window]) -> Samples:
+        shape = (self.window // self.cell, len(self.labels))
+        moods = [np.random.default_rng(window.start).random(shape) for window in windows]
+        return np.stack(moods).astype(np.float32)
+
+
+@st.composite
+def moods(draw: st.DrawFn) -> tuple[Moody, int]:
+    """A classifier with any grid, and how many hops a final label waits."""
+    cell, cells_in_hop, hops = draw(st.integers(1, 5)), draw(st.integers(1, 4)), st.integers(1, 6)
+    hop = cell * cells_in_hop
+    window = hop * draw(hops) + draw(st.integers(0, hop - 1))
+    lag = draw(st.integers(0, window // hop - 1))
+    return Moody(rate=RATE, window=window, hop=hop, cell=cell), lag
+
+
+def classified(items: Sequence[Item], *, window: int, hop: int) -> list[list[tuple[int, int]]]:
+    """Return the hops of the windows that fit, stretch by stretch, by the definition."""
+    heard = {
+        at for item in items if isinstance(item, AudioBlock) for at in range(item.start, item.end)
+    }
+    end = 1 + max(heard, default=-1)
+    starts = [s for s in range(0, end - window + 1, hop) if heard.issuperset(range(s, s + window))]
+    stretches: list[list[tuple[int, int]]] = []
+    for start in starts:
+        hops = [(at - hop, at) for at in range(start + window, start + hop - 1, -hop)][::-1]
+        follows = start - hop in starts
+        if follows:
+            stretches[-1].append(hops[-1])
+        else:
+            stretches.append(hops)
+    return stretches
+
+
+@settings(deadline=None)
+@given(data=st.data(), audio=programmes(), mood=moods())
+def test_final_labels_partition_what_was_classified(
+    data: st.DataObject, audio: Samples, mood: tuple[Moody, int]
+) -> None:
+    """Once for each hop of each window, in order; provisional ones at each window's end."""
+    classifier, lag = mood
+    items = data.draw(mishaps(audio))
+    core = Pipeline(classifier, ["a"], LabelSettings(final_after_s=lag * classifier.hop / RATE))
+    events = [event for item in items for event in core.push([item])] + core.finish()
+
+    finals = [(label.start, label.end) for label in labels_of(events, final=True)]
+    stretches = classified(items, window=classifier.window, hop=classifier.hop)
+    assert finals == [hop for stretch in stretches for hop in stretch]
+    first = classifier.window // classifier.hop - 1
+    provisional = {label.end: label for label in labels_of(events, final=False)}
+    assert sorted(provisional) == [end for stretch in stretches for _, end in stretch[first:]]
+    for label in labels_of(events, final=True):
+        if label.end in provisional:
+            before = provisional[label.end]
+            assert (before.start, before.level, before.captured) == (
+                label.start, label.level, label.captured,
+            )  # fmt: skip
+
+
+@settings(deadline=None)
+@given(data=st.data(), audio=programmes(), mood=moods())
+def test_a_final_label_is_the_weighted_mean_of_the_windows_until_its_lag(
+    data: st.DataObject, audio: Samples, mood: tuple[Moody, int]
+) -> None:
+    """Sample by sample instead of cell by cell, and a window as its definition has it."""
+    classifier, lag = mood
+    window, hop, cell = classifier.window, classifier.hop, classifier.cell
+    items = data.draw(mishaps(audio, capture_lost=False))
+    core = Pipeline(classifier, ["a"], LabelSettings(final_after_s=lag * hop / RATE))
+    finals = labels_of(core.push(items) + core.finish(), final=True)
+    for stretch in classified(items, window=window, hop=hop):
+        ends = [end for _, end in stretch[window // hop - 1 :]]
+        for start, end in stretch:
+            label = next(label for label in finals if label.start == start)
+            means = []
+            for at in range(start, end):
+                said, weights = [], []
+                for last in ends:
+                    from_end = (last - 1 - at) // cell
+                    if last <= max(end + lag * hop, ends[0]) and 0 <= from_end < window // cell:
+                        (scores,) = classifier.scores([Window("a", last - window, audio[:0])])
+                        said.append(scores[::-1][from_end].astype(float))
+                        weights.append(1 + min(from_end, window // cell - 1 - from_end))
+                means.append(np.average(said, axis=0, weights=weights))
+            np.testing.assert_allclose([*label.probs.values()], np.mean(means, axis=0), atol=1e-9)
+
+
+@settings(deadline=None)
+@given(data=st.data(), audio=programmes())
+def test_what_is_final_stays_so_however_it_ends(data: st.DataObject, audio: Samples) -> None:
+    """More audio adds to the final labels that were out and changes none; nothing comes twice."""
+    stop = data.draw(st.integers(0, len(audio)))
+    stopped, whole = pipeline(), pipeline()
+    early = labels_of(stopped.push([block(audio, 0, stop)]), final=True)
+    at_the_end = stopped.finish()
+
+    finals = labels_of(whole.push([block(audio, 0, len(audio))]) + whole.finish(), final=True)
+
+    assert early == finals[: len(early)]
+    spans = [(label.start, label.end) for label in early + labels_of(at_the_end, final=True)]
+    assert spans == [(label.start, label.end) for label in finals[: len(spans)]]
+    assert stopped.finish() == []
+
+
+@settings(deadline=None)
+@given(audio=programmes())
+def test_a_final_label_says_silence_where_the_channel_was_silent(audio: Samples) -> None:
+    """States are dated back to where a silence began, and final labels know it by then."""
+    events = events_of([block(audio, 0, len(audio))], together=True, final_after_s=0.4)
+
+    for label in labels_of(events, final=True):
+        changes = [e for e in events if isinstance(e, StateChange) and e.start <= label.start]
+        state = changes[-1].state
+        silent = state != "programme"
+        assert (label.label == state) if silent else (label.label not in SILENCES)
+
+
 @settings(deadline=None)
 @given(data=st.data(), audio=programmes())
 def test_every_segment_that_opened_is_closed_whenever_it_stops(
     data: st.DataObject, audio: Samples
 ) -> None:
     """Stop: through losses and gaps, at any moment; segments are in order and do not overlap."""
-    items: list[Item] = []
-    for start, end in data.draw(cuts(len(audio))):
-        kinds = [
-            [block(audio, start, end)],
-            [Gap("a", start, end, "drawn")],
-            [CaptureLost("a", "drawn"), Gap("a", start, end, "drawn")],
-            [],
-        ]
-        items += data.draw(st.sampled_from(kinds[:1] * 4 + kinds[1:]))
-    items = items[: data.draw(st.integers(0, len(items)))]
+    items = data.draw(mishaps(audio))
 
     segments = [
         e for e in events_of(items, together=data.draw(st.booleans())) if isinstance(e, Segment)
@@ -160,15 +296,15 @@ def test_every_segment_that_opened_is_closed_whenever_it_stops(
 
 
 @settings(deadline=None)
-@given(audio=programmes())
-def test_segments_cover_exactly_what_was_classified(audio: Samples) -> None:
-    events = events_of([block(audio, 0, len(audio))], together=True)
-    labels = [e for e in events if isinstance(e, Label)]
-    closed = [e for e in events if isinstance(e, Segment) and e.end is not None]
+@given(data=st.data(), audio=programmes())
+def test_segments_cover_exactly_what_was_classified(data: st.DataObject, audio: Samples) -> None:
+    events = events_of(data.draw(mishaps(audio)), together=True)
+    finals = labels_of(events, final=True)
 
-    covered = sum(e.end - e.start for e in closed if e.end is not None)
+    segments = [(e.start, e.end) for e in events if isinstance(e, Segment) and e.end is not None]
 
-    assert covered == (labels[-1].end if labels else 0)
+    covered = [at for start, end in segments for at in range(start, end)]
+    assert covered == [at for label in finals for at in range(label.start, label.end)]
 
 
 @settings(deadline=None)
@@ -220,8 +356,9 @@ def test_the_loop_ends_cleanly_at_any_turn(audio: Samples, stop: int) -> None:
         clock=ManualClock(), wakeup=Wakeup(), turn=lambda: next(turns, None) is not None,
     )  # fmt: skip
 
-    labels = [e.start for e in sink.events if isinstance(e, Label)]
-    assert labels == sorted(set(labels))
+    for final in (False, True):
+        starts = [label.start for label in labels_of(sink.events, final=final)]
+        assert starts == sorted(set(starts))
     segments = [e for e in sink.events if isinstance(e, Segment)]
     assert sum(1 if s.end is None else -1 for s in segments) == 0
     assert isinstance(sink.events[-1], Heartbeat)

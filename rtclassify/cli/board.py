@@ -19,7 +19,7 @@ class Row:
         state: Its capture state; who speaks of labels before telling it captures a programme.
         reason: Why nothing is captured.
         state_since: When that state began.
-        label: Its last label.
+        label: Its last provisional label: what it is now.
         label_since: When that label was first heard.
         segment: Label and beginning of the open segment, which dates a label better than the
             label itself: boundaries are dated back.
@@ -96,7 +96,7 @@ class Board:
             self._hear_heartbeat(body)
         elif self._follows(body["channel"]):
             row = self.rows.setdefault(body["channel"], Row(body["channel"]))
-            if message.kind == "label":
+            if message.kind == "label" and not body["final"]:
                 _hear_label(row, body)
             elif message.kind == "segment":
                 _hear_segment(row, body)

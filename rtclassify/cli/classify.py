@@ -44,9 +44,9 @@ def classify(
 ) -> None:
     """Label recordings of any length.
 
-    Labels are written as they come, so a day takes no more memory than a minute. Audio at the
-    end that does not fill a hop gets no label; a file shorter than a window is repeated until it
-    fills one.
+    Each hop gets one label, from what was heard before it and after it. Labels are written as
+    they come, so a day takes no more memory than a minute. Audio at the end that does not fill a
+    hop gets no label; a file shorter than a window is repeated until it fills one.
     """
     from rich.console import Console
 

@@ -22,15 +22,17 @@ class Excerpt:
         path: The recording.
         model: As the stream names it.
         rate: Samples per second.
+        window: Samples that the model hears at a time.
         start: First sample, counted from the recording's beginning.
         audio: Mono, shape (n,); zeros where the recording could not be read.
-        labels: Of the windows inside, in order.
+        labels: Final ones of the hops inside, in order.
         segments: Closed ones, in order.
     """
 
     path: str
     model: str
     rate: int
+    window: int
     start: int
     audio: Samples
     labels: Sequence[Label]
@@ -70,13 +72,18 @@ def hear(path: str, classifier: Classifier, *, start_s: float, duration_s: float
         path,
         classifier.name,
         rate,
+        window,
         start,
         _joined(blocks, start, end),
-        [replace(e, end=min(e.end, end)) for e in events if isinstance(e, Label)],
         [
             replace(e, end=min(e.end, end))
             for e in events
-            if isinstance(e, Segment) and e.end is not None
+            if isinstance(e, Label) and e.final and e.start < end
+        ],
+        [
+            replace(e, end=min(e.end, end))
+            for e in events
+            if isinstance(e, Segment) and e.end is not None and e.start < end
         ],
     )
 

@@ -44,7 +44,7 @@ class Format:
         self._path = path
 
     def label(self, label: Label) -> None:
-        """Take the label of one window."""
+        """Take the label of one hop."""
 
     def segment(self, segment: Segment) -> None:
         """Take a segment that closed."""

@@ -30,7 +30,7 @@ def inspect(
         typer.Option("--duration", metavar="SECONDS", min=1, max=3600, help="How much to show."),
     ] = 600.0,
     grid: Annotated[
-        bool, typer.Option("--grid", help="Draw six labelled windows instead.")
+        bool, typer.Option("--grid", help="Draw six labelled moments instead.")
     ] = False,
     play: Annotated[
         bool, typer.Option("--play", help="Play it as well, as the model hears it.")

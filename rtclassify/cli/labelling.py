@@ -40,7 +40,10 @@ def label(path: str, classifier: Classifier, writer: Format, terminal: Console) 
 
 
 class WriterSink:
-    """Hand a recording's labels and closed segments to a format, cut to the recording's length."""
+    """Hand a recording's final labels and closed segments to a format.
+
+    They are cut to the recording's length, which may be less than was classified.
+    """
 
     def __init__(self, writer: Format, recording: Recording) -> None:
         self._writer = writer
@@ -67,10 +70,11 @@ class WriterSink:
         length = self._recording.length
         with delivering("the output"):
             for event in events:
-                if isinstance(event, Label):
-                    self._writer.label(replace(event, end=min(event.end, length)))
-                elif isinstance(event, Segment) and event.end is not None:
-                    self._writer.segment(replace(event, end=min(event.end, length)))
+                match event:
+                    case Label(final=True, start=start, end=end) if start < length:
+                        self._writer.label(replace(event, end=min(end, length)))
+                    case Segment(start=start, end=int(end)) if start < length:
+                        self._writer.segment(replace(event, end=min(end, length)))
 
 
 @contextmanager

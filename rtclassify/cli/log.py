@@ -54,7 +54,7 @@ class LogSink:
                     closed[event.channel] = event
                 case StateChange():
                     self._changed(event)
-                case Label():
+                case Label(final=False):
                     log.debug("%s: %s %s", event.channel, event.label, _percent(event.probs))
                 case Heartbeat():
                     self._tell(event)

@@ -57,16 +57,22 @@ def draw_overview(excerpt: Excerpt, frontend: Frontend) -> Figure:
 
 
 def draw_grid(excerpt: Excerpt, frontend: Frontend) -> Figure:
-    """Draw six windows, evenly spread, as the model sees them, each under its label."""
+    """Draw six hops, evenly spread, each under its label.
+
+    Each is shown, between two lines, in the middle of a window as the model sees it, or off the
+    middle where the excerpt ends.
+    """
     figure = _titled((11, 9), excerpt)
     chosen = _spread(excerpt.labels, 6)
     axes = figure.subplots(3, 2, sharex=True, sharey=True, squeeze=False)
     for axis in axes.flat[len(chosen) :]:
         axis.set_visible(False)
     for axis, label in zip(axes.flat, chosen, strict=False):
-        window = excerpt.audio[label.start - excerpt.start : label.end - excerpt.start]
+        window, first = _window_around(label, excerpt)
         frames = _frames(window, frontend)
         _image(axis, frames, (0, len(window) / excerpt.rate, 0, frontend.bands))
+        for edge in (label.start, label.end):
+            axis.axvline((edge - first) / excerpt.rate, color="white", linewidth=0.8, alpha=0.7)
         start, end = (clock_time(at / excerpt.rate) for at in (label.start, label.end))
         said = "  ".join(f"{answer} {prob:.2f}" for answer, prob in label.probs.items())
         axis.set_title(label.label, color=colour_of(label.label), weight="bold", loc="left")
@@ -75,6 +81,15 @@ def draw_grid(excerpt: Excerpt, frontend: Frontend) -> Figure:
     figure.supxlabel("seconds", color=FAINT, size=10)
     figure.supylabel("band", color=FAINT, size=10)
     return figure
+
+
+def _window_around(label: Label, excerpt: Excerpt) -> tuple[Samples, int]:
+    """Return a window's audio with the label in its middle, if it can be, and where it starts."""
+    middle = (label.start + label.end) // 2
+    latest = max(excerpt.start, excerpt.end - excerpt.window)
+    start = min(max(excerpt.start, middle - excerpt.window // 2), latest)
+    at = start - excerpt.start
+    return excerpt.audio[at : at + excerpt.window], start
 
 
 def _spread(labels: Sequence[Label], most: int) -> list[Label]:

@@ -24,8 +24,8 @@ SHORTEST_S = 0.5
 class Recording:
     """A source of one channel that holds at least one window.
 
-    A file shorter than a window is repeated until it fills one, so that it gets one label;
-    `length` stays what the file really holds, and times are cut to it.
+    A file shorter than a window is repeated until it fills one, so that it gets labels; `length`
+    stays what the file really holds, and times are cut to it.
 
     Args:
         path: The file, or ``-`` for a WAV on standard input.
