@@ -2,8 +2,8 @@
 
 Plays the demo programme into a virtual sound card (a private PulseAudio, as the tests have it),
 starts ``rtclassify run`` on it twice, the second time with a warm disk cache, and subscribes.
-Latency is counted by the subscriber: from the capture of a window's last sample, as the label's
-``utc`` dates it, to the label's arrival.
+Latency is counted by the subscriber: from the capture of a hop's last sample, as the label's
+``utc`` dates it, to the arrival of its provisional label. Final ones are counted.
 
     python benchmarks/live.py [--seconds 120] [--model NAME]
 """
@@ -17,8 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -54,17 +57,24 @@ def main() -> None:
             clip, rate = soundfile.read(DEMO, dtype="int16")
             server.play(np.tile(clip, 30), "air", rate)
             listen(chosen.model, seconds=0.0)
-            report(*listen(chosen.model, seconds=chosen.seconds))
+            report(listen(chosen.model, seconds=chosen.seconds))
         finally:
             server.stop()
 
 
-def listen(model: str, *, seconds: float) -> tuple[float, list[float], float, float]:
-    """Run the daemon until `seconds` after its first label.
+@dataclass(frozen=True)
+class Measured:
+    """Seconds to the first label, latencies of provisional ones, final ones, and what it took."""
 
-    Returns:
-        Seconds to the first label, latencies in ms, share of one core, peak memory in MB.
-    """
+    first_s: float
+    latencies_ms: Sequence[float]
+    finals: int
+    share: float
+    peak_mb: float
+
+
+def listen(model: str, *, seconds: float) -> Measured:
+    """Run the daemon until `seconds` after its first label."""
     command = [sys.executable, "-m", "rtclassify", "run", "--model", model, "--device", "cpu"]
     command += ["--source", "soundcard:rtc_air", "--publish", ADDRESS]
     with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
@@ -75,24 +85,27 @@ def listen(model: str, *, seconds: float) -> tuple[float, list[float], float, fl
         subscriber.recv_multipart()
         first_s = time.monotonic() - began
         since, used = time.monotonic(), core_seconds(daemon.pid)
-        latencies = []
+        latencies, finals = [], 0
         while time.monotonic() < since + seconds:
             if subscriber.poll(1000):
-                late_ms = latency_ms(subscriber.recv_multipart()[1])
+                label = json.loads(subscriber.recv_multipart()[1])
+                late_ms = latency_ms(label)
                 # What was captured while the model loaded could not be labelled at once.
-                if late_ms < (time.monotonic() - since) * 1000:
+                if label["final"]:
+                    finals += 1
+                elif late_ms < (time.monotonic() - since) * 1000:
                     latencies.append(late_ms)
         share = (core_seconds(daemon.pid) - used) / max(1e-9, time.monotonic() - since)
         peak_mb = memory_mb(daemon.pid)
         daemon.terminate()
         if daemon.wait(20):
             raise SystemExit(f"the daemon ended with exit code {daemon.returncode}")
-    return first_s, latencies, share, peak_mb
+    return Measured(first_s, latencies, finals, share, peak_mb)
 
 
-def latency_ms(payload: bytes) -> float:
+def latency_ms(label: Mapping[str, Any]) -> float:
     """Return how long ago the label's last sample was captured."""
-    captured = datetime.fromisoformat(json.loads(payload)["utc"])
+    captured = datetime.fromisoformat(label["utc"])
     return (datetime.now(UTC) - captured).total_seconds() * 1000
 
 
@@ -109,14 +122,14 @@ def memory_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def report(first_s: float, latencies: list[float], share: float, peak_mb: float) -> None:
+def report(measured: Measured) -> None:
     """Print what was measured."""
-    p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
-    print(f"start to first label, warm disk cache: {first_s:.1f} s")
-    print(f"last sample to label, {len(latencies)} labels: median {p50:.0f} ms,"
-          f" 95 % {p95:.0f} ms, 99 % {p99:.0f} ms")  # fmt: skip
+    p50, p95, p99 = np.percentile(measured.latencies_ms, [50, 95, 99])
+    print(f"start to first label, warm disk cache: {measured.first_s:.1f} s")
+    print(f"last sample to label, {len(measured.latencies_ms)} labels: median {p50:.0f} ms,"
+          f" 95 % {p95:.0f} ms, 99 % {p99:.0f} ms; {measured.finals} final ones")  # fmt: skip
     print(f"a block of the card is {BLOCK / RATE * 1000:.0f} ms of that")
-    print(f"share of one core: {share:.1%}; peak memory {peak_mb:.0f} MB")
+    print(f"share of one core: {measured.share:.1%}; peak memory {measured.peak_mb:.0f} MB")
 
 
 if __name__ == "__main__":

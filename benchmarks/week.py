@@ -81,8 +81,9 @@ def hour_of(programme: np.ndarray, hour: int, rate: int) -> list[Item]:
 
 
 def labels_in_an_hour(engine: Engine) -> int:
-    """Count the windows that fit into an hour less a second."""
-    return (HOUR_S * engine.rate - engine.rate - engine.window) // engine.hop + 1
+    """Count the labels of an hour less a second: one of each window, one of each hop for good."""
+    windows = (HOUR_S * engine.rate - engine.rate - engine.window) // engine.hop + 1
+    return windows + windows - 1 + engine.window // engine.hop
 
 
 def memory_mb() -> float:

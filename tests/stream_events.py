@@ -79,14 +79,20 @@ heartbeats = st.builds(Heartbeat, st.lists(statuses, max_size=3).map(tuple))
 events: st.SearchStrategy[Event] = labels | segments | changes | heartbeats
 
 
-def label(channel: str = "main", number: int = 0, *, captured: Stamp | None = None) -> Label:
-    """Return the label of the window that starts at hop `number`."""
+def label(
+    channel: str = "main",
+    number: int = 0,
+    *,
+    name: str = "speech",
+    final: bool = False,
+    captured: Stamp | None = None,
+) -> Label:
+    """Return the label of the hop `number`."""
     start = number * INFO.hop
     probs = {"speech": 0.98765, "music": 0.01234}
     return Label(
-        channel, start, start + INFO.window, probs, "speech", False, Level(-23.456, -9.876), 0,
-        captured,
-    )  # fmt: skip
+        channel, start, start + INFO.hop, probs, name, final, Level(-23.456, -9.876), 0, captured
+    )
 
 
 def status(channel: str = "main", **changed: object) -> ChannelStatus:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stream_events import label
 
 from rtclassify.cli.log import JournalFormatter, LogSink, TerminalFormatter
 from rtclassify.config import LabelSettings
@@ -112,6 +113,16 @@ def test_the_status_line_is_shown_when_it_changes(sink: LogSink, shown: list[str
         sink.send([status])
 
     assert shown == ["main: speech, relay: no-capture", "main: music, relay: no-capture"]
+
+
+def test_labels_are_logged_once_when_every_label_is_asked_for(
+    sink: LogSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "rtclassify")
+
+    sink.send([label(), label(final=True)])
+
+    assert caplog.messages == ["main: speech speech 99% music 1%"]
 
 
 def test_an_hour_of_steady_speech_is_two_lines(

@@ -95,9 +95,12 @@ def test_a_recording_plays_to_its_end_and_that_is_a_success(
         assert daemon.ended() == 0
 
     labels = daemon.messages("label/main/")
-    assert [(label["start"], label["end"]) for label in labels] == [
-        (second * RATE, (second + 5) * RATE) for second in range(4)
-    ]
+    spans = {
+        final: [(m["start"] / RATE, m["end"] / RATE) for m in labels if m["final"] is final]
+        for final in (False, True)
+    }
+    assert spans == {False: [(s, s + 1) for s in range(4, 8)], True: [(s, s + 1) for s in range(8)]}
+    assert [m["seq"] for m in labels] == list(range(12))
     assert [segment["state"] for segment in daemon.messages("segment/")][-1] == "closed"
     assert "Traceback" not in daemon.log
 

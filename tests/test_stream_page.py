@@ -66,6 +66,16 @@ def test_the_examples_times_agree_with_their_samples() -> None:
     )
 
 
+def test_the_example_labels_are_of_one_hop_and_the_final_one_comes_later() -> None:
+    provisional, final = examples("label")
+
+    same = ("channel", "start", "end", "utc", "level_dbfs", "peak_dbfs")
+    assert [provisional[key] for key in same] == [final[key] for key in same]
+    assert (provisional["final"], final["final"]) == (False, True)
+    assert provisional["seq"] < final["seq"]
+    assert final["latency_ms"] - provisional["latency_ms"] == pytest.approx(2500, abs=50)
+
+
 def seconds(utc: str) -> float:
     hours, minutes, rest = utc.rstrip("Z").partition("T")[2].split(":")
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)

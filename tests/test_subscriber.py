@@ -92,8 +92,12 @@ def test_the_example_receives_every_label_in_order_without_gaps() -> None:
             sink.send(labels(2, f"ch{number}") if number % 2 else one_of_each("main"))
         lines = lines_of(process, 450)
 
-    mains = ["None main speech missed=0"] * 150
-    others = [f"None ch{number} speech missed=0" for number in range(1, 300, 2) for _ in range(2)]
+    mains = ["None main speech provisional missed=0"] * 150
+    others = [
+        f"None ch{number} speech provisional missed=0"
+        for number in range(1, 300, 2)
+        for _ in range(2)
+    ]
     assert [line for line in lines if " main " in line] == mains
     assert [line for line in lines if " main " not in line] == others
 

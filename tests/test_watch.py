@@ -145,6 +145,17 @@ def test_a_new_label_is_shown_before_its_segment_opens() -> None:
     assert (row.shown, row.since) == ("speech", NOON)
 
 
+def test_what_is_shown_is_the_provisional_label_whatever_final_ones_say_of_before() -> None:
+    now = label(number=6, captured=captured(0.1))
+    before = label(number=1, name="music", final=True, captured=captured(2.6))
+
+    board = board_of([Heartbeat(()), now, before, Heartbeat((status(),))])
+
+    row = board.rows["main"]
+    assert (row.shown, row.since, row.latency_ms) == ("speech", NOON - timedelta(seconds=0.1), 100)
+    assert board.missed == 0
+
+
 def test_lost_capture_shows_no_old_scores() -> None:
     sent: list[Event] = [
         label(),
