@@ -74,6 +74,11 @@ class _Heard:
     captured: Stamp | None
     state: CaptureState
 
+    @property
+    def silence(self) -> str | None:
+        """What to call the hop if it is silent."""
+        return self.state if self.state in SILENCES else None
+
 
 class Labeller:
     """Follow one channel and say what changes.
@@ -189,10 +194,11 @@ class Labeller:
         for answers in cells.reshape(-1, self._hop_cells, len(self._answers)):
             heard = self._unlabelled.popleft()
             events.append(self._labelled(heard, answers, final=True))
-            silence = heard.state if heard.state in SILENCES else None
             for number, probs in enumerate(answers.tolist()):
                 start = heard.hop.start + number * self._cell
-                changes = self._segmenter.take(start, start + self._cell, probs, silence=silence)
+                changes = self._segmenter.take(
+                    start, start + self._cell, probs, silence=heard.silence
+                )
                 events += self._segments(changes)
         return events
 
@@ -200,10 +206,9 @@ class Labeller:
         """Label a hop by its cells' answers, shape (cells, labels)."""
         probs = dict(zip(self._answers, answers.mean(axis=0).tolist(), strict=True))
         yes = [answer for answer, prob in probs.items() if prob >= self._settings.threshold]
-        name = heard.state if heard.state in SILENCES else name_of(yes)
         return Label(
-            self._channel, heard.hop.start, heard.hop.end, probs, name, final, heard.hop.level,
-            self._lost, heard.captured,
+            self._channel, heard.hop.start, heard.hop.end, probs, heard.silence or name_of(yes),
+            final, heard.hop.level, self._lost, heard.captured,
         )  # fmt: skip
 
     def _is_quiet(self, hop: Hop) -> bool:

@@ -135,6 +135,24 @@ def test_scores_that_hover_at_the_threshold_do_not_flap() -> None:
     assert segments(said) == [("speech", 0.0, 70.0)]
 
 
+def test_an_answer_that_wavers_within_the_hysteresis_changes_no_segment() -> None:
+    """Six of ten samples for three seconds, then four of ten, and so on; never more, never less."""
+    mostly, hardly = (
+        np.tile([SPEECH] * 6 + [OTHER] * 4, 30),
+        np.tile([SPEECH] * 4 + [OTHER] * 6, 30),
+    )
+    wavering = np.tile(np.concatenate([mostly, hardly]), 4).astype(np.float32)
+    speech, other = audio((SPEECH, 6.0)), audio((OTHER, 6.0))
+
+    for before, label in [(speech, "speech"), (other, "other")]:
+        said = events(
+            AudioBlock("a", 0, np.concatenate([before, wavering])),
+            settings=LabelSettings(hysteresis=0.15),
+        )
+        assert segments(said) == [(label, 0.0, 30.0)]
+        assert {e.label for e in labels(said, final=True)} == {"speech", "other"}
+
+
 def test_digital_silence_is_told_from_a_quiet_room() -> None:
     for value, state in [(0.0, "digital-silence"), (DITHER, "digital-silence"), (ROOM, "silence")]:
         said = heard((SPEECH, 10.0), (value, 10.0), (SPEECH, 10.0))
