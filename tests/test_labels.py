@@ -236,6 +236,17 @@ def test_a_lost_device_is_a_state_and_coming_back_is_one_too() -> None:
     assert segments(said) == [("speech", 0.0, 10.0), ("speech", 30.0, 40.0)]
 
 
+def test_a_device_that_comes_back_without_a_loss_goes_on_where_it_was() -> None:
+    said = events(
+        AudioBlock("a", 0, audio((SPEECH, 10.0))),
+        CaptureLost("a", "stalled"),
+        AudioBlock("a", 1000, audio((SPEECH, 5.0))),
+    )
+
+    assert [e.start for e in labels(said, final=True)] == [*range(0, 1500, 50)]
+    assert segments(said) == [("speech", 0.0, 10.0), ("speech", 10.0, 15.0)]
+
+
 def test_a_hole_that_nobody_announced_is_a_gap_as_well() -> None:
     said = events(
         AudioBlock("a", 0, audio((SPEECH, 10.0))), AudioBlock("a", 1200, audio((SPEECH, 10.0)))
