@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from rtclassify import bundle
 from rtclassify.cli import app
+from rtclassify.corpus import dataset, decode
+from rtclassify.corpus.dataset import Clip
 from rtclassify.errors import DataError, DependencyError
 from rtclassify.frontends import FRONTENDS, frame_count
 from rtclassify.networks import NETWORKS
-from rtclassify.training import article, dataset, decode, tfds
-from rtclassify.training.dataset import Clip
+from rtclassify.training import article, tfds
 
 RATE, CHUNK = 22_050, 110_250
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import soundfile
 
-from rtclassify.training import dataset
+from rtclassify.corpus import dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydub import AudioSegment
 
+from rtclassify.corpus import dataset, decode
+from rtclassify.corpus.dataset import Clip
 from rtclassify.errors import DataError
-from rtclassify.training import dataset, decode
-from rtclassify.training.dataset import Clip
 
 RATE = 16_000
 KINDS = {"speech": {"speech"}, "music": {"music"}, "both": {"speech", "music"}, "other": set()}
@@ -97,8 +97,10 @@ def test_folders_of_both_are_not_mistaken_for_speech(lay: Callable[..., Path]) -
 def test_a_folder_that_teaches_nothing_is_refused_in_a_sentence(
     lay: Callable[..., Path], paths: tuple[str, ...], words: str
 ) -> None:
+    data = lay(*paths)
+
     with pytest.raises(DataError, match=words):
-        dataset.find(lay(*paths))
+        dataset.refuse_one_sided(dataset.find(data), str(data))
 
 
 def test_data_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtclassify.corpus.decode import FULL_SCALE, Stored
 from rtclassify.errors import DataError
 from rtclassify.evaluation.programme import Studio, over_music, programme
 from rtclassify.evaluation.shelf import Recordings, Shelf, floats, labels_of
 from rtclassify.evaluation.tracks import Track, loudness, mixed, track
 from rtclassify.evaluation.trial import LABELS, UNHEARD
 from rtclassify.stream import Samples
-from rtclassify.training.decode import FULL_SCALE, Stored
 
 RATE = 16_000
 TICK = 1_600

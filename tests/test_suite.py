@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtclassify.corpus.decode import Stored
 from rtclassify.evaluation import suite
 from rtclassify.evaluation.conditions import CONDITIONS
 from rtclassify.evaluation.trial import LABELS, UNHEARD, Part, Trial, frames_in
-from rtclassify.training.decode import Stored
 
 RATE = 16_000
 TICK = 1_600

@@ -125,8 +125,8 @@ def _contestants(
 
 def _trials(data: Path, side: Side, cache: Path, rate: int, terminal: Console) -> list[Trial]:
     """Read the recordings and say which could not be read."""
+    from rtclassify.corpus.decode import Cache
     from rtclassify.evaluation import recordings
-    from rtclassify.training.decode import Cache
 
     found = recordings.find(data, side)
     with terminal.status(f"reading {len(found):,} recordings"):

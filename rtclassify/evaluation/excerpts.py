@@ -9,8 +9,8 @@ import wave
 import numpy as np
 from matplotlib.image import imsave
 
+from rtclassify.corpus.decode import FULL_SCALE, Stored
 from rtclassify.stream import Samples
-from rtclassify.training.decode import FULL_SCALE, Stored
 
 FFT = 1_024
 STEP = 256

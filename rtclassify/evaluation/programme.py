@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from rtclassify.corpus.decode import stored
 from rtclassify.errors import DataError
 from rtclassify.evaluation.shelf import SINGING, Recordings, Shelf
 from rtclassify.evaluation.tracks import Track, mixed
 from rtclassify.evaluation.trial import FRAME_S, Trial, frame_samples
-from rtclassify.training.decode import stored
 
 PROGRAMME = "programme"
 """The condition's name."""

@@ -1,6 +1,6 @@
 """From labelled recordings to trials: their timelines, and short ones strung together.
 
-The data is what training takes; see `rtclassify.training.dataset`. Several rows of one recording
+The data is what training takes; see `rtclassify.corpus.dataset`. Several rows of one recording
 are one timeline. What no row speaks of is not judged, and neither is what `rtclassify run` would
 call silence instead of asking the model.
 """
@@ -15,6 +15,9 @@ from typing import Literal
 import numpy as np
 
 from rtclassify.config import LabelSettings
+from rtclassify.corpus import dataset
+from rtclassify.corpus.dataset import Clip
+from rtclassify.corpus.decode import FULL_SCALE, Stored
 from rtclassify.errors import DataError
 from rtclassify.evaluation.trial import (
     CLEAN,
@@ -28,9 +31,6 @@ from rtclassify.evaluation.trial import (
 )
 from rtclassify.evaluation.truth import runs
 from rtclassify.stream import Samples
-from rtclassify.training import dataset
-from rtclassify.training.dataset import Clip
-from rtclassify.training.decode import FULL_SCALE, Stored
 
 Side = Literal["val", "train", "all"]
 

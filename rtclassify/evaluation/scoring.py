@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rtclassify.config import LabelSettings
+from rtclassify.corpus.decode import FULL_SCALE
 from rtclassify.errors import BundleError
 from rtclassify.evaluation.trial import LABELS, Scored, Trial, frame_samples, frames_in, scored
+from rtclassify.overlap import Overlap
 from rtclassify.stream import Classifier, Samples, Window
-from rtclassify.training.decode import FULL_SCALE
 
 AT_ONCE = 64
 
@@ -39,10 +41,10 @@ def scorer(engine: Classifier) -> Callable[[Trial], Scored]:
 
 
 def frame_scores(engine: Classifier, audio: Samples) -> Samples:
-    """Score every frame: the mean of the scores of the windows that its middle lies in.
+    """Score every frame by the cell that its middle lies in, as final labels do.
 
-    Windows are those of the engine's hop and one that ends with the audio. Audio shorter than a
-    window is repeated until it fills one.
+    What is left at the end without filling a hop gets the answer of the last cell. Audio shorter
+    than a window is repeated until it fills one.
 
     Args:
         engine: Forgets what it heard before.
@@ -53,19 +55,20 @@ def frame_scores(engine: Classifier, audio: Samples) -> Samples:
     """
     frames, step = frames_in(len(audio), engine.rate), frame_samples(engine.rate)
     audio = np.resize(audio, max(len(audio), engine.window))
-    last = len(audio) - engine.window
-    starts = np.array(sorted({*range(0, last + 1, engine.hop), last}))
-    engine.reset()
-    scores = np.concatenate(
-        [
-            engine.scores([Window("", s, audio[s : s + engine.window]) for s in some])
-            for some in np.split(starts, range(AT_ONCE, len(starts), AT_ONCE))
-        ]
+    hops = engine.window // engine.hop
+    overlap = Overlap(
+        cells=engine.window // engine.cell,
+        hop=engine.hop // engine.cell,
+        lag=min(round(LabelSettings().final_after_s * engine.rate / engine.hop), hops - 1),
+        labels=len(engine.labels),
     )
-    # Running totals over windows: those that hold a middle are neighbours.
-    totals = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, 0, np.float64)])
-    middles = np.minimum(np.arange(frames) * step + step // 2, len(audio) - 1)
-    upto = np.searchsorted(starts, middles, side="right")
-    since = np.searchsorted(starts, middles - engine.window, side="right")
-    means = (totals[upto] - totals[since]) / (upto - since)[:, np.newaxis]
-    return np.asarray(means, np.float32)
+    engine.reset()
+    starts = np.arange(0, len(audio) - engine.window + 1, engine.hop)
+    answers = [
+        overlap.add(scores)
+        for some in np.split(starts, range(AT_ONCE, len(starts), AT_ONCE))
+        for scores in engine.scores([Window("", s, audio[s : s + engine.window]) for s in some])
+    ]
+    cells = np.concatenate([*answers, overlap.flush()])
+    middles = np.arange(frames) * step + step // 2 - engine.window % engine.hop
+    return cells[np.clip(middles // engine.cell, 0, len(cells) - 1)].astype(np.float32)

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from rtclassify.corpus.decode import FULL_SCALE, Stored
 from rtclassify.evaluation.tracks import Track, joined, loudness, nothing, track
 from rtclassify.evaluation.trial import LABELS, frame_samples, frames_in
 from rtclassify.stream import Samples
-from rtclassify.training.decode import FULL_SCALE, Stored
 
 SINGING = "singing"
 """A kind of its own here, though its label is music."""

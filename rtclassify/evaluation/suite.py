@@ -13,6 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
+from rtclassify.corpus.decode import Stored, stored
 from rtclassify.evaluation.conditions import CONDITIONS
 from rtclassify.evaluation.programme import LEVEL_DBFS, over_music, programme
 from rtclassify.evaluation.shelf import SINGING, Recordings, Shelf, floats, labels_of
@@ -26,7 +27,6 @@ from rtclassify.evaluation.trial import (
     Trial,
     frame_samples,
 )
-from rtclassify.training.decode import Stored, stored
 
 STRETCH_FRAMES = round(30.0 / FRAME_S)
 SHORTEST_FRAMES = round(10.0 / FRAME_S)

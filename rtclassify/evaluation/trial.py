@@ -11,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from rtclassify.corpus.dataset import LABELS
+from rtclassify.corpus.decode import Stored
 from rtclassify.stream import Samples
-from rtclassify.training.dataset import LABELS
-from rtclassify.training.decode import Stored
-from rtclassify.training.feed import UNHEARD
 
 __all__ = ["CLEAN", "FRAME_S", "LABELS", "UNHEARD", "Part", "Scored", "Trial", "frames_in"]
 
 FRAME_S = 0.1
+UNHEARD = -1.0
+"""What stands in a truth where it is not judged or taught."""
 CLEAN = "clean"
 """The condition of audio to which nothing was done."""
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from rtclassify.corpus.decode import Stored
 from rtclassify.evaluation.trial import FRAME_S, LABELS, UNHEARD, Scored, Trial, frame_samples
 from rtclassify.evaluation.truth import judged, windows
 from rtclassify.stream import Samples
-from rtclassify.training.decode import Stored
 
 
 @dataclass(frozen=True, slots=True, eq=False)

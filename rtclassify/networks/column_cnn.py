@@ -1,7 +1,9 @@
-"""The product's network: small, causal in nothing, cheap to stream."""
+"""The product's network: a CNN whose columns each answer for a tenth of a second."""
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,23 +18,24 @@ MOMENTUM = 0.95
 
 @dataclass(frozen=True)
 class ColumnCnn:
-    """Four convolutions, of which one is strided in time, then a head that answers per column.
+    """Convolutions of which the first is strided in time, then a head that answers per column.
 
-    Dilated convolutions and the mean over all columns let each column hear the whole window, on
-    both sides of it.
+    The first one looks at an eighth of a second and takes a step of a tenth; the others see half a
+    second. In the head, dilated convolutions and the mean over all columns let each column hear
+    the whole window, on both sides of it.
 
     Args:
-        filters: Channels of the four convolutions.
-        kernels: Their lengths in frames.
-        strides: Their strides in frames.
+        filters: Channels of each convolution.
+        kernels: Their sizes in frames and bands.
+        strides: Their strides in frames and bands.
         width: Values in a column.
         dilations: Columns between the taps of each of the head's convolutions.
         dropout: Share of column values dropped in training.
     """
 
-    filters: tuple[int, ...] = (32, 48, 64, 96)
-    kernels: tuple[int, ...] = (7, 3, 3, 3)
-    strides: tuple[int, ...] = (5, 1, 1, 1)
+    filters: tuple[int, ...] = (32, 64, 96)
+    kernels: tuple[tuple[int, int], ...] = ((7, 5), (3, 3), (3, 3))
+    strides: tuple[tuple[int, int], ...] = ((5, 4), (1, 2), (1, 2))
     width: int = 128
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     dropout: float = 0.1
@@ -40,17 +43,14 @@ class ColumnCnn:
     @property
     def stride(self) -> int:
         """Frames from one column to the next."""
-        product = 1
-        for stride in self.strides:
-            product *= stride
-        return product
+        return math.prod(frames for frames, _ in self.strides)
 
     @property
     def reach(self) -> int:
         """Frames that a column looks at."""
         reach, apart = 1, 1
-        for kernel, stride in zip(self.kernels, self.strides, strict=True):
-            reach += (kernel - 1) * apart
+        for (frames, _), (stride, _) in zip(self.kernels, self.strides, strict=True):
+            reach += (frames - 1) * apart
             apart *= stride
         return reach
 
@@ -64,8 +64,8 @@ class ColumnCnn:
         x = layers.BatchNormalization(momentum=MOMENTUM)(frames)
         x = layers.Reshape((-1, bands, 1))(x)
         for channels, kernel, stride in zip(self.filters, self.kernels, self.strides, strict=True):
-            x = layers.ZeroPadding2D(((0, 0), (1, 1)))(x)
-            x = layers.Conv2D(channels, (kernel, 3), strides=(stride, 2), use_bias=False)(x)
+            x = layers.ZeroPadding2D((0, kernel[1] // 2))(x)
+            x = layers.Conv2D(channels, kernel, strides=stride, use_bias=False)(x)
             x = layers.BatchNormalization(momentum=MOMENTUM)(x)
             x = layers.Activation("relu")(x)
         x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
@@ -82,8 +82,10 @@ class ColumnCnn:
             x = layers.Add()([x, layers.Dropout(self.dropout)(y)])
         overall = layers.Dense(self.width)(layers.GlobalAveragePooling1D(keepdims=True)(x))
         x = layers.Activation("relu")(layers.Add()([x, overall]))
-        return keras.Model(kept, layers.Dense(labels, activation="sigmoid")(x), name="head")
+        answers = layers.Dense(labels, activation="sigmoid", name="answers")(x)
+        return keras.Model(kept, answers, name="head")
 
     def config(self) -> dict[str, Any]:
         """Return what `restore` needs."""
-        return {"name": "column_cnn", **asdict(self)}
+        lists = {name: json.loads(json.dumps(value)) for name, value in asdict(self).items()}
+        return {"name": "column_cnn", **lists}

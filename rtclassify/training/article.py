@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from rtclassify.corpus.dataset import LABELS, Heard
+from rtclassify.corpus.decode import FULL_SCALE, Stored
 from rtclassify.errors import DataError
 from rtclassify.stream import Samples
-from rtclassify.training.dataset import LABELS
-from rtclassify.training.decode import FULL_SCALE, Stored
 from rtclassify.training.feed import Batch
 from rtclassify.training.fit import Recipe
-from rtclassify.training.library import Take
 
 CHUNKS = 6
 RECIPE = Recipe(
@@ -30,10 +29,11 @@ RECIPE = Recipe(
     log_every=5,
     keep_best=False,
     averaging=0.0,
+    calibrated=False,
 )
 
 
-def chunks(takes: Sequence[Take], window: int) -> tuple[Stored, Samples, list[str]]:
+def chunks(takes: Sequence[Heard], window: int) -> tuple[Stored, Samples, list[str]]:
     """Cut the first six windows of each file; return audio, targets and sources.
 
     The network answers speech or music, so what is neither or both is left out.
@@ -68,6 +68,6 @@ def shuffled(
         for at in range(0, len(order), batch):
             some = order[at : at + batch]
             windows = audio[some].astype(np.float32) / np.float32(FULL_SCALE)
-            yield Batch(windows, targets[some], np.empty((len(some), 0, len(LABELS)), np.float32))
+            yield Batch(windows, targets[some, None])
 
     return epoch

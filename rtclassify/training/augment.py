@@ -1,82 +1,67 @@
 """What happens to audio on its way to the air, applied alike to every class.
 
 Otherwise a network would tell speech from music by their recordings' bandwidth, level or codec.
+Everything works on power in bands, shape (frames, bands), with a mean of about 1 a frame until
+`gain` sets the level.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
-from rtclassify.stream import Samples
-from rtclassify.training.shaping import Hertz, happens, shaped, white
+from rtclassify.training.bands import Bands, Hertz
+from rtclassify.training.shaping import happens
+from rtclassify.training.spectra import Power, of_frames
 
 LOW_PASS_HZ = (3_400.0, 4_000.0, 5_500.0, 7_000.0)
 TELEPHONE_HZ = (300.0, 3_400.0)
-TELEPHONE_ODDS, LOW_PASS_ODDS, HIGH_PASS_ODDS = 0.12, 0.43, 0.1
-LIMITER_ODDS, COMPANDING_ODDS, ROOM_ODDS = 0.15, 0.08, 0.2
-GAIN_DBFS = (-48.0, -8.0)
-DITHER_DBFS = (-100.0, -70.0)
+TELEPHONE_ODDS, LOW_PASS_ODDS, HIGH_PASS_ODDS = 0.15, 0.4, 0.1
+ROOM_ODDS, COMPRESSION_ODDS, CLIPPING_ODDS, CODEC_ODDS, COMPANDING_ODDS = 0.25, 0.2, 0.1, 0.2, 0.1
+GAIN_DBFS = (-56.0, -8.0)
+DITHER_DBFS, COARSE_DBFS = (-100.0, -70.0), (-70.0, -48.0)
+COARSE_ODDS = 0.1
+DECAYS_S = np.geomspace(0.15, 1.8, 12)
 
 
-def distort(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
-    """Pass a window through a random chain: a room, filters, limiting, coarse samples, gain."""
+def distort(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
+    """Pass a window through a random chain: room, filters, compression, codec, level, noise."""
     if happens(rng, ROOM_ODDS):
-        audio = roomy(audio, rate, rng)
-    audio = relayed(audio, rate, rng)
-    if happens(rng, LIMITER_ODDS):
-        audio = limit(audio, drive_db=rng.uniform(3.0, 18.0), hard=happens(rng, 0.5))
-    audio = gain(audio, rng.uniform(*GAIN_DBFS))
+        power = roomy(power, bands, rng)
+    power = relayed(power, bands, rng)
+    if happens(rng, COMPRESSION_ODDS):
+        power = compressed(power, bands, rng)
+    if happens(rng, CLIPPING_ODDS):
+        power = clipped(power, bands, rng)
+    if happens(rng, CODEC_ODDS):
+        power = coded(power, rng)
     if happens(rng, COMPANDING_ODDS):
-        audio = companded(audio)
-    dither = 10 ** (rng.uniform(*DITHER_DBFS) / 20)
-    return audio + np.float32(dither) * white(len(audio), rng)
+        power = companded(power, bands, rng)
+    power = power * np.float32(bands.full_scale * 10 ** (rng.uniform(*GAIN_DBFS) / 10))
+    dither_dbfs = rng.uniform(*(COARSE_DBFS if happens(rng, COARSE_ODDS) else DITHER_DBFS))
+    dither = np.float32(bands.full_scale * 10 ** (dither_dbfs / 10))
+    return power + dither * bands.white(len(power), rng)
 
 
-def band(hz: Hertz, low_hz: float, high_hz: float) -> Hertz:
-    """Return the response of a band with soft edges at frequencies in Hz."""
-    return 1 / (1 + (low_hz / hz) ** 16) / (1 + (hz / high_hz) ** 24)
+def roomy(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
+    """Put the window into a room: each sound dies away, near or far."""
+    decay = int(rng.integers(len(DECAYS_S)))
+    wet = rng.uniform(0.1, 2.0)
+    return power + np.float32(wet) * (_tails(len(power), decay, bands.step_s) @ power)
 
 
-def telephone(audio: Samples, rate: int) -> Samples:
-    """Keep the band of a telephone."""
-    return shaped(audio, rate, lambda hz: band(hz, *TELEPHONE_HZ))
+@cache
+def _tails(frames: int, decay: int, step_s: float) -> Power:
+    """What each frame still gives to later ones, shape (frames, frames); in all, its power."""
+    later = np.arange(frames)[:, None] - np.arange(frames)
+    left = np.where(later > 0, 10.0 ** (-6.0 * later * step_s / DECAYS_S[decay]), 0.0)
+    return (left / (left[:, 0].sum() + 1e-9)).astype(np.float32)
 
 
-def roomy(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
-    """Put the window into a room: decaying noise after each sound, far or near."""
-    decay_s, wet = rng.uniform(0.15, 0.9), rng.uniform(0.1, 1.5)
-    time = np.arange(int(decay_s * rate), dtype=np.float32) / rate
-    tail = white(len(time), rng) * np.exp(-6.9 * time / decay_s)
-    tail *= wet / np.sqrt(np.sum(np.square(tail)))
-    tail[0] = 1.0
-    size = 1 << (len(audio) + len(tail) - 1).bit_length()
-    heard = np.fft.irfft(np.fft.rfft(audio, size) * np.fft.rfft(tail, size), size)
-    return heard[: len(audio)].astype(np.float32)
-
-
-def gain(audio: Samples, level_dbfs: float) -> Samples:
-    """Bring the RMS to a level; peaks beyond full scale are clipped, as they would be."""
-    rms = np.sqrt(np.mean(np.square(audio))) + 1e-9
-    return np.clip(audio * np.float32(10 ** (level_dbfs / 20) / rms), -1.0, 1.0)
-
-
-def limit(audio: Samples, *, drive_db: float, hard: bool) -> Samples:
-    """Drive the window into a limiter, hard or soft."""
-    peak = np.max(np.abs(audio)) + 1e-9
-    driven = audio / peak * np.float32(10 ** (drive_db / 20))
-    return np.clip(driven, -1.0, 1.0) if hard else np.tanh(driven)
-
-
-def companded(audio: Samples) -> Samples:
-    """Round to 8 bits on the mu-law scale, as digital telephony does."""
-    coded = np.sign(audio) * np.log1p(255 * np.abs(audio)) / np.log(256)
-    rounded = np.round(coded * 127) / 127
-    return (np.sign(rounded) * np.expm1(np.abs(rounded) * np.log(256)) / 255).astype(np.float32)
-
-
-def relayed(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
+def relayed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     """Limit the band at random and tilt what is left, as links and microphones do."""
-    low_hz, high_hz = 20.0, float(rate)
+    low_hz, high_hz = 20.0, 2 * bands.hz[-1]
     draw = rng.random()
     if draw < TELEPHONE_ODDS:
         low_hz, high_hz = TELEPHONE_HZ
@@ -85,9 +70,43 @@ def relayed(audio: Samples, rate: int, rng: np.random.Generator) -> Samples:
     elif draw < TELEPHONE_ODDS + LOW_PASS_ODDS + HIGH_PASS_ODDS:
         low_hz = rng.uniform(80.0, 300.0)
     bumps_db = rng.uniform(-8.0, 8.0, 6) * happens(rng, 0.5)
-    places = np.linspace(np.log(50.0), np.log(rate / 2), 6)
+    places = np.linspace(np.log(50.0), np.log(bands.hz[-1]), 6)
 
     def curve(hz: Hertz) -> Hertz:
-        return band(hz, low_hz, high_hz) * 10 ** (np.interp(np.log(hz), places, bumps_db) / 20)
+        tilt = 10 ** (np.interp(np.log(hz), places, bumps_db) / 20)
+        return tilt / (1 + (low_hz / hz) ** 16) / (1 + (hz / high_hz) ** 24)
 
-    return shaped(audio, rate, curve)
+    return bands.shaped(power, curve)
+
+
+def compressed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
+    """Even out the level, fast or slowly, as a broadcaster's processor does."""
+    frames = max(1, round(rng.uniform(0.02, 0.6) / bands.step_s))
+    energy = of_frames(power)
+    level = np.convolve(energy, np.full(frames, 1 / frames), mode="same")
+    ratio = rng.uniform(2.0, 8.0)
+    gain = (np.maximum(level, 1e-3 * level.max()) + 1e-9) ** (1 / ratio - 1)
+    return power * gain.astype(np.float32)[:, None]
+
+
+def clipped(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
+    """Drive the loud frames into a limiter: they are held, and splatter over all bands."""
+    energy = of_frames(power)
+    ceiling = np.quantile(energy, rng.uniform(0.3, 0.9)) + 1e-9
+    over = np.maximum(1.0, energy / ceiling).astype(np.float32)
+    splatter = np.float32(10 ** (rng.uniform(-35.0, -18.0) / 10)) * energy * (1 - 1 / over)
+    spread = bands.white(len(power), rng)
+    return (power + splatter[:, None] * spread) / np.sqrt(over)[:, None]
+
+
+def coded(power: Power, rng: np.random.Generator) -> Power:
+    """Leave holes where a codec that is short of bits leaves out what is masked."""
+    loudest = power.max(axis=1, keepdims=True)
+    heard = power > loudest * np.float32(10 ** (rng.uniform(-50.0, -28.0) / 10))
+    return np.where(heard, power, power * np.float32(1e-3))
+
+
+def companded(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
+    """Add the noise of 8 bits on a logarithmic scale, which follows the signal."""
+    below = np.float32(10 ** (rng.uniform(-40.0, -30.0) / 10))
+    return power + below * of_frames(power)[:, None] * bands.white(len(power), rng)

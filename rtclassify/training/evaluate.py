@@ -1,44 +1,33 @@
-"""What a model is judged by: fixed windows of the held-out recordings, under named conditions.
+"""What a model is judged by while it learns and when it is done: windows of held-out recordings.
 
-A window counts as right if both answers are, at one half. Windows are judged only where the
-truth is clear: each answer is present in at least 80 % of the time that is not silent, or in at
-most 20 %.
+They are cut from what `rtclassify evaluate` puts a model through: recordings as they are, on
+their way to the air, mixed, and in programmes, of every source alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtclassify.corpus.dataset import Heard
+from rtclassify.corpus.decode import Stored
+from rtclassify.evaluation import recordings, suite
+from rtclassify.evaluation.trial import CLEAN, UNHEARD, Trial, frame_samples
 from rtclassify.stream import Samples
-from rtclassify.training import augment
-from rtclassify.training.dataset import LABELS
-from rtclassify.training.decode import Stored, stored
-from rtclassify.training.layers import Layer, Scene, levelled, mix
-from rtclassify.training.library import Library, Voice
-from rtclassify.training.mix import Mixer
-from rtclassify.training.step import THRESHOLD, right
+from rtclassify.training.step import THRESHOLD
 
+MINUTES = 1.5
+"""Of each source in each condition."""
+PROGRAMMES = 3
 CLEAR = 0.2
-PER_SOURCE = 40
-PER_CONDITION = 80
-LEVEL_DBFS = -20.0
-QUIET_DBFS = -45.0
-OVER_MUSIC_DB = (15, 10, 5, 0, -5)
-CUT = "as recorded"
-CLEAN = "evenly by source"
-PER_KIND = 500
-GAP_S = 0.3
-SILENT_DBFS = -55.0
+"""Whole windows are judged if each answer holds in at most so much of them, or in all the rest."""
+AS_RECORDED = {CLEAN, *suite.UNALTERED.values()}
 KINDS = ("speech", "music", "both", "other")
-
-
-Chain = Callable[[Samples], Samples]
-Asked = tuple[Scene, str, str, Chain]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,147 +36,104 @@ class Validation:
 
     Args:
         audio: 16-bit, shape (n, window).
-        targets: Shape (n, labels), each clear.
-        sources: The collection of each, or the kind for mixtures.
-        conditions: What was done to each; `CLEAN` for nothing.
+        present: What is heard when, shape (n, ticks, labels), with `UNHEARD`.
+        sources: The collection of each.
+        conditions: What was done to each; those in `AS_RECORDED` are untouched.
     """
 
     audio: Stored
-    targets: Samples
+    present: Samples
     sources: Sequence[str]
     conditions: Sequence[str]
 
 
-def draw(library: Library, window: int, *, seed: int) -> Validation:
-    """Draw validation windows; the same library and seed give the same windows."""
-    rng = np.random.default_rng(seed)
-    rows: list[tuple[Stored, Samples, str, str]] = []
-    for scene, source, condition, chain in _scenes(library, window, rng):
-        made = mix(scene, library.rate)
-        if np.all((made.share <= CLEAR) | (made.share >= 1 - CLEAR)):
-            heard = chain(augment.gain(made.audio, LEVEL_DBFS))
-            rows.append((stored(heard), made.share, source, condition))
-    audio, targets, sources, conditions = zip(*rows, strict=True)
-    return Validation(np.stack(audio), np.stack(targets), sources, conditions)
+def draw(heard: Sequence[Heard], rate: int, window: int, *, seed: int) -> Validation:
+    """Draw validation windows; the same recordings and seed give the same windows."""
+    alone, audio = [], {}
+    for number, (clip, samples) in enumerate(heard):
+        path = Path(f"{clip.path} {number}")
+        alone.append([replace(clip, path=path, start_s=0.0, end_s=None)])
+        audio[path] = samples
+    whole = recordings.trials(alone, audio, rate)
+    trials = suite.trials(whole, seed=seed, minutes=MINUTES, programmes=PROGRAMMES)
+    rows = [row for trial in trials for row in _windows(trial, window)]
+    cut, present, sources, conditions = zip(*rows, strict=True)
+    return Validation(np.stack(cut), np.stack(present), sources, conditions)
 
 
-def _scenes(library: Library, window: int, rng: np.random.Generator) -> Iterator[Asked]:
-    """Yield scenes with their source, their condition and what is then done to their audio."""
-    mixer = Mixer(library, window, rng)
-    for kind, voice, audio in _cut(library, window):
-        yield [_layer(kind, audio)], f"{voice.collection} ({kind})", CUT, _nothing
-    for kind, name, audio in _clean(library, window, rng):
-        yield [_layer(kind, levelled(audio))], f"{name} ({kind})", CLEAN, _nothing
-    plain = {"speech": mixer.speech, "music": mixer.music, "other": mixer.other}
-    for condition, chain in _chains(library.rate).items():
-        for kind, make in plain.items():
-            for _ in range(PER_CONDITION // 2):
-                yield make(), kind, condition, chain
-    for above_db in OVER_MUSIC_DB:
-        for _ in range(PER_CONDITION):
-            scene = mixer.voice_over(above_db=above_db)
-            yield scene, "both", f"speech over music {above_db:+d} dB", _nothing
-    mixtures = {
-        "made noise and babble": mixer.made_noise,
-        "speech in noise": mixer.speech_in_noise,
-        "changes": mixer.change,
-    }
-    for condition, make in mixtures.items():
-        for _ in range(PER_CONDITION):
-            yield make(), "mixtures", condition, _nothing
+def _windows(trial: Trial, window: int) -> list[tuple[Stored, Samples, str, str]]:
+    """Cut a trial into windows one after the other; what is shorter is repeated to fill one.
 
-
-def _nothing(audio: Samples) -> Samples:
-    return audio
-
-
-def _chains(rate: int) -> dict[str, Chain]:
-    return {
-        "telephone": lambda audio: augment.telephone(audio, rate),
-        "quiet": lambda audio: augment.gain(audio, QUIET_DBFS),
-        "limited": lambda audio: augment.limit(audio, drive_db=12.0, hard=True),
-    }
-
-
-def _cut(library: Library, window: int) -> Iterator[tuple[str, Voice, Samples]]:
-    """Cut every voice into consecutive windows, and take at most `PER_KIND` of a kind, evenly.
-
-    Clips shorter than a window are strung together with a breath between them. Windows of
-    silence are left out.
+    Windows in which nothing is judged are left out.
     """
-    gap = int(GAP_S * library.rate)
-    for kind, voices in library.voices.items():
-        places = [(v, at) for v in voices for at in range(0, v.samples - window + 1, window)]
-        for index in np.linspace(0, len(places) - 1, min(PER_KIND, len(places))).astype(int):
-            voice, at = places[index]
-            audio = voice.strung(at, window, gap)
-            if 10 * np.log10(np.mean(np.square(audio)) + 1e-12) > SILENT_DBFS:
-                yield kind, voice, audio
-
-
-def _clean(
-    library: Library, window: int, rng: np.random.Generator
-) -> Iterator[tuple[str, str, Samples]]:
-    """Draw up to `PER_SOURCE` windows of every collection: kind, collection, audio."""
-    for kind, voices in library.voices.items():
-        for name in sorted({voice.collection for voice in voices}):
-            members = [voice for voice in voices if voice.collection == name]
-            samples = np.array([voice.samples for voice in members])
-            for _ in range(min(PER_SOURCE, max(4, 2 * samples.sum() // window))):
-                voice = members[rng.choice(len(members), p=samples / samples.sum())]
-                yield kind, name, library.stretch(voice, window, rng)
-
-
-def _layer(kind: str, audio: Samples) -> Layer:
-    return Layer(audio, frozenset(LABELS) if kind == "both" else frozenset({kind} & set(LABELS)))
+    tick = frame_samples(trial.rate)
+    filled = max(1, -(-window // (len(trial.truth) * tick)))
+    whole = np.pad(trial.audio, (0, len(trial.truth) * tick - len(trial.audio)))
+    audio, truth = np.tile(whole, filled), np.tile(trial.truth, (filled, 1))
+    rows = []
+    for start in range(0, len(audio) - window + 1, window):
+        present = truth[start // tick : (start + window) // tick]
+        if np.any(np.all(present != UNHEARD, axis=1)):
+            rows.append((audio[start : start + window], present, trial.source, trial.condition))
+    return rows
 
 
 def measure(validation: Validation, probabilities: Samples) -> dict[str, Any]:
-    """Count what is right: as recorded, under stress, by source, by condition, and confusions.
+    """Count which whole windows are right in both answers.
+
+    Args:
+        validation: The windows.
+        probabilities: Shape (n, columns, labels); a window's answer is their mean.
 
     Returns:
-        ``scores``: ``windows_right`` of the `CLEAN` windows, ``stressed_right`` of those that
-        were mixed, distorted or cut, ``speech_right`` and ``music_right`` of all. ``errors``,
-        ``by_condition`` and ``confusion`` are of all, ``by_source`` of the clean ones.
+        ``scores``: ``windows_right`` of what is as recorded, ``sources_right`` the mean over its
+        sources, ``stressed_right`` of all else. ``by_kind`` and ``by_source`` are of what is as
+        recorded, ``by_condition``, ``errors`` and ``confusion`` of all.
     """
-    conditions = np.array(validation.conditions)
-    cut, clean = conditions == CUT, conditions == CLEAN
-    targets = validation.targets >= THRESHOLD
-    answers = probabilities >= THRESHOLD
-    hits = right(probabilities, validation.targets)
-    truth = _kinds(targets)
+    share = shares(validation.present)
+    clear = np.all((share <= CLEAR) | (share >= 1 - CLEAR), axis=1)
+    truth, answers = share[clear] >= THRESHOLD, probabilities.mean(axis=1)[clear] >= THRESHOLD
+    hits = np.all(truth == answers, axis=1)
+    sources = np.array(validation.sources)[clear]
+    conditions = np.array(validation.conditions)[clear]
+    plain = np.isin(conditions, list(AS_RECORDED))
+    by_source = _by(sources, hits, plain)
     confusion = np.zeros((len(KINDS), len(KINDS)), int)
-    np.add.at(confusion, (truth, _kinds(answers)), 1)
-    by_source = _by(validation.sources, hits, clean if clean.any() else cut)
+    np.add.at(confusion, (_kinds(truth), _kinds(answers)), 1)
     return {
         "scores": {
-            "windows_right": _share(hits[cut]),
-            "windows": int(cut.sum()),
+            "windows_right": _share(hits[plain]),
+            "windows": int(plain.sum()),
             "sources_right": round(float(np.mean([g["right"] for g in by_source.values()])), 4),
-            "stressed_right": _share(hits[~cut & ~clean]),
-            "stressed_windows": int((~cut & ~clean).sum()),
+            "stressed_right": _share(hits[~plain]),
+            "stressed_windows": int((~plain).sum()),
         },
-        "by_kind": _by([KINDS[kind] for kind in truth], hits, cut),
+        "by_kind": _by(np.array([KINDS[kind] for kind in _kinds(truth)]), hits, plain),
         "errors": {
-            "missed_speech": _share(~answers[targets[:, 0], 0]),
-            "false_speech": _share(answers[~targets[:, 0], 0]),
-            "missed_music": _share(~answers[targets[:, 1], 1]),
-            "false_music": _share(answers[~targets[:, 1], 1]),
+            "missed_speech": _share(~answers[truth[:, 0], 0]),
+            "false_speech": _share(answers[~truth[:, 0], 0]),
+            "missed_music": _share(~answers[truth[:, 1], 1]),
+            "false_music": _share(answers[~truth[:, 1], 1]),
         },
         "by_source": by_source,
-        "by_condition": _by(validation.conditions, hits, np.ones(len(hits), bool)),
+        "by_condition": _by(conditions, hits, np.ones(len(hits), bool)),
         "confusion": {"kinds": KINDS, "rows_are_truth": confusion.tolist()},
     }
 
 
+def shares(present: Samples) -> Samples:
+    """Return the share of what is heard of each window in which a label is, shape (n, labels)."""
+    heard = present != UNHEARD
+    return np.asarray(np.sum(present, axis=1, where=heard) / np.maximum(1, heard.sum(axis=1)))
+
+
 def _by(
-    names: Sequence[str], hits: NDArray[np.bool_], chosen: NDArray[np.bool_]
+    names: NDArray[np.str_], hits: NDArray[np.bool_], chosen: NDArray[np.bool_]
 ) -> dict[str, dict[str, float]]:
-    column = np.array(names)
     return {
-        name: {"right": _share(hits[mine]), "windows": int(mine.sum())}
-        for name in sorted(set(column[chosen]))
-        for mine in [chosen & (column == name)]
+        str(name): {"right": _share(hits[mine]), "windows": int(mine.sum())}
+        for name in sorted(set(names[chosen]))
+        for mine in [chosen & (names == name)]
     }
 
 

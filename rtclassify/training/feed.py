@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from rtclassify.stream import Samples
 
-UNHEARD = -1.0
 QUEUED = 8
 PATIENCE_S = 0.2
 
@@ -19,16 +18,14 @@ class Batch(NamedTuple):
     """Windows and what they should score.
 
     Args:
-        audio: Shape (n, window).
-        targets: Shape (n, labels).
-        ticks: What is present when, for networks whose columns have opinions of their own: shape
-            (n, ticks, labels), 1, 0 or `UNHEARD`. The ticks divide the window evenly; there are
-            none where that is not known.
+        sound: What the graph makes frames of: audio, shape (n, window), or magnitudes, shape (n,
+            frames, bands).
+        present: What is heard when, shape (n, ticks, labels): 1, 0 or `UNHEARD`. The ticks divide
+            the window evenly; one speaks of all of it.
     """
 
-    audio: Samples
-    targets: Samples
-    ticks: Samples
+    sound: Samples
+    present: Samples
 
 
 @contextmanager

@@ -16,7 +16,16 @@ from rtclassify.frontends import Frontend
 from rtclassify.networks import Network
 from rtclassify.stream import Samples
 from rtclassify.training.feed import Batch
-from rtclassify.training.step import Audio, compiled, crossentropy, right, scores
+from rtclassify.training.step import (
+    Audio,
+    Ear,
+    at_places,
+    compiled,
+    crossentropy,
+    places,
+    right,
+    scores,
+)
 
 AVERAGE_EVERY = 5
 LAST_RATE = 0.01
@@ -33,11 +42,12 @@ class Recipe:
         batch: Windows in a step.
         epochs: At most this many.
         patience: Stop after this many epochs without a better validation loss; None never.
-        target: Stop when this share of validation windows is right; None never.
+        target: Stop when this share of validation is right; None never.
         log_every: Epochs from one log line to the next.
         keep_best: Whether the best epoch's weights are kept rather than the last one's.
         averaging: How slowly the mean of the weights, which is what is kept, follows them; 0 keeps
             the weights themselves.
+        calibrated: Whether the answers get a temperature each when all is done.
     """
 
     learning_rate: float
@@ -49,24 +59,26 @@ class Recipe:
     log_every: int
     keep_best: bool
     averaging: float
+    calibrated: bool
 
 
 PRODUCT = Recipe(
     learning_rate=1.5e-3,
     cosine=True,
-    batch=32,
-    epochs=40,
+    batch=64,
+    epochs=60,
     patience=10,
     target=None,
     log_every=1,
     keep_best=True,
     averaging=0.98,
+    calibrated=True,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """How an epoch ended: mean losses, the share of validation windows right, and its seconds."""
+    """How an epoch ended: mean losses, the share of validation that is right, and its seconds."""
 
     loss: float
     val_loss: float
@@ -85,10 +97,10 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Windows held out: audio (n, window), 16-bit or float, and targets (n, labels)."""
+    """Windows held out: audio (n, window), 16-bit or float, and truth (n, ticks, labels)."""
 
     audio: Audio
-    targets: Samples
+    present: Samples
 
 
 def fit(
@@ -97,6 +109,7 @@ def fit(
     network: Network,
     recipe: Recipe,
     *,
+    ear: Ear,
     epoch_batches: Callable[[], Iterable[Batch]],
     steps: int,
     held: Held,
@@ -108,9 +121,10 @@ def fit(
 
     Args:
         model: Takes frames, returns probabilities.
-        frontend: Turns audio into frames, in the same graph.
+        frontend: Turns the audio that is held out into frames.
         network: Built the model.
         recipe: How.
+        ear: Turns what batches hold into frames.
         epoch_batches: Starts an epoch; yields `steps` batches.
         steps: Batches in an epoch.
         held: What is validated after each epoch.
@@ -122,7 +136,8 @@ def fit(
         KeyboardInterrupt: If it comes before an epoch has ended; later it ends training.
     """
     pace = _Pace(recipe, steps, limit_s)
-    step = compiled(model, frontend, network, pace.learning_rate)
+    middles = places(frontend, network, model.output_shape[1])
+    step = compiled(model, ear, middles, pace.learning_rate)
     history = History()
     average = _Average(model, recipe.averaging)
     weights: list[Any] = []
@@ -138,7 +153,7 @@ def fit(
             with average.in_place():
                 epoch = Epoch(
                     float(np.mean(losses)),
-                    *_validate(model, frontend, held),
+                    *_validate(model, frontend, middles, held),
                     seconds=time.monotonic() - started,
                 )
                 history.epochs.append(epoch)
@@ -219,9 +234,11 @@ class _Pace:
         return time.monotonic() - self._begun >= self._limit_s
 
 
-def _validate(model: keras.Model, frontend: Frontend, held: Held) -> tuple[float, float]:
-    answers = scores(model, frontend, held.audio)
-    return crossentropy(answers, held.targets), float(np.mean(right(answers, held.targets)))
+def _validate(
+    model: keras.Model, frontend: Frontend, middles: Samples, held: Held
+) -> tuple[float, float]:
+    answers, truth = scores(model, frontend, held.audio), at_places(held.present, middles)
+    return crossentropy(answers, truth), right(answers, truth)
 
 
 def _enough(recipe: Recipe, history: History, best: int, *, late: bool) -> str:
@@ -229,7 +246,7 @@ def _enough(recipe: Recipe, history: History, best: int, *, late: bool) -> str:
     if late:
         return "time limit"
     if recipe.target is not None and history.epochs[-1].val_right >= recipe.target:
-        return f"{recipe.target:.0%} of validation windows right"
+        return f"{recipe.target:.0%} of validation right"
     if recipe.patience is not None and len(history.epochs) - 1 - best >= recipe.patience:
         return f"no better validation loss for {recipe.patience} epochs"
     return ""

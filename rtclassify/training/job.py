@@ -14,13 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from rtclassify import __version__, bundle, frontends, networks
+from rtclassify.corpus.dataset import LABELS
 from rtclassify.frontends import Frontend
 from rtclassify.networks import Network
-from rtclassify.training import article, evaluate, fit, material, report
-from rtclassify.training.dataset import LABELS
+from rtclassify.training import article, calibrate, evaluate, fit, material, report
 from rtclassify.training.fit import Epoch, Recipe
 from rtclassify.training.material import Material, Sides, Wanted, Watcher
-from rtclassify.training.step import scores
+from rtclassify.training.step import at_places, places, scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,11 @@ def run(job: Job, watcher: Watcher) -> str:
         model.get_layer(part).summary(print_fn=watcher.line, line_length=80)
     feed = material.chunked if job.network == "article" else material.mixed
     recipe = _recipe(job)
-    with feed(sides, frontend, recipe.batch, job.wanted.seed) as fed:
+    with feed(sides, frontend, recipe.batch, job.wanted.seed, watcher) as fed:
         history = _fit(model, frontend, network, recipe, fed, minutes=job.minutes, watcher=watcher)
+    temperatures = _calibrate(model, frontend, network, fed) if recipe.calibrated else {}
     probabilities = scores(model, frontend, fed.validation.audio)
-    metrics = evaluate.measure(fed.validation, probabilities)
+    metrics = evaluate.measure(fed.validation, probabilities) | {"temperatures": temperatures}
     metrics |= _circumstances(job, recipe, history, time.monotonic() - begun)
     data = _provenance(job, sides, frontend.rate)
     bundle.save(
@@ -117,15 +118,27 @@ def _fit(
         frontend,
         network,
         recipe,
+        ear=fed.ear,
         epoch_batches=fed.epoch_batches,
         steps=fed.steps,
-        held=fit.Held(fed.validation.audio, fed.validation.targets),
+        held=fit.Held(fed.validation.audio, fed.validation.present),
         limit_s=math.inf if minutes is None else 60 * minutes,
         on_step=on_step,
         on_epoch=on_epoch,
     )
     watcher.line(f"stopped after epoch {len(history.epochs)}: {history.stopped}")
     return history
+
+
+def _calibrate(
+    model: keras.Model, frontend: Frontend, network: Network, fed: Material
+) -> dict[str, float]:
+    """Make the model's answers mean what they say; return the temperature of each."""
+    held = fed.validation
+    truth = at_places(held.present, places(frontend, network, model.output_shape[1]))
+    found = calibrate.temperatures(scores(model, frontend, held.audio), truth)
+    calibrate.apply(model, found)
+    return dict(zip(LABELS, found, strict=True))
 
 
 def _recipe(job: Job) -> Recipe:

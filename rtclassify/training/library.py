@@ -1,19 +1,17 @@
-"""Decoded clips by kind, collection and voice, and the drawing of stretches from them."""
+"""Frames of clips by kind, collection and voice, and the drawing of stretches from them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtclassify.stream import Samples
-from rtclassify.training.dataset import Clip
-from rtclassify.training.decode import FULL_SCALE, Stored
-from rtclassify.training.shaping import happens, white
-
-Take = tuple[Clip, Stored]
+from rtclassify.training.bands import Bands
+from rtclassify.training.shaping import happens
+from rtclassify.training.spectra import Kept, Power, of_frames, power
 
 # Ten times the audio makes a collection twice as likely.
 BALANCE = 0.3
@@ -22,128 +20,121 @@ RUNNING_S = 2.0
 CUT_SHARE = 0.2
 CUT_S = (1.0, 4.0)
 PAUSE_S = (0.05, 0.6)
-EDGE_S = 0.005
-GAP_DB = -60.0
-FLOOR_DB = (-75.0, -40.0)
-SPEED_SHARE = 0.3
-SPEED = (0.88, 1.14)
+FLOOR_DB = (-75.0, -35.0)
+TEMPO_SHARE, TEMPO = 0.5, (0.85, 1.18)
+PITCH_SHARE, PITCH = 0.5, (0.87, 1.15)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Take:
+    """A clip's frames.
+
+    Args:
+        kind: ``speech``, ``music``, ``both`` or ``other``.
+        source: As of `Clip`.
+        kept: Its frames.
+    """
+
+    kind: str
+    source: str
+    kept: Kept
 
 
 class Voice:
     """The clips of one source, in the order of their paths, which keeps a speaker together."""
 
-    def __init__(self, name: str, clips: list[Stored]) -> None:
+    def __init__(self, name: str, clips: list[Kept]) -> None:
         self.name = name
         self.clips = clips
-        self.samples = sum(map(len, clips))
+        self.frames = sum(map(len, clips))
         self.collection = name.partition("/")[0]
         self._ends = np.cumsum([len(clip) for clip in clips])
 
-    def at(self, sample: int) -> tuple[int, int]:
-        """Return which clip `sample` of the whole voice lies in, and where in that clip."""
-        index = int(np.searchsorted(self._ends, sample, side="right"))
-        return index, sample - int(self._ends[index]) + len(self.clips[index])
-
-    def strung(self, start: int, samples: int, gap: int) -> Samples:
-        """Return `samples` from a place on, with a quiet gap at the end of each clip."""
-        audio = np.zeros(samples, np.float32)
-        index, offset = self.at(start)
-        at = 0
-        while at < samples:
-            piece = self.clips[index][offset : offset + samples - at]
-            audio[at : at + len(piece)] = piece
-            at += len(piece) + gap
-            index, offset = (index + 1) % len(self.clips), 0
-        audio /= FULL_SCALE
-        floor = np.float32(_rms(audio) * 10 ** (GAP_DB / 20))
-        return audio + floor * white(samples, np.random.default_rng(start))
+    def at(self, frame: int) -> tuple[int, int]:
+        """Return which clip `frame` of the whole voice lies in, and where in that clip."""
+        index = int(np.searchsorted(self._ends, frame, side="right"))
+        return index, frame - int(self._ends[index]) + len(self.clips[index])
 
 
 class Library:
-    """Voices by kind; the clips are not copied.
+    """Voices by kind.
 
     Args:
-        takes: Clips with their samples.
-        rate: Samples per second of all of them.
+        takes: What there is to draw from.
+        bands: Of their frames.
     """
 
-    def __init__(self, takes: Iterable[Take], rate: int) -> None:
-        self.rate = rate
-        clips: dict[str, dict[str, list[Stored]]] = defaultdict(lambda: defaultdict(list))
-        for clip, samples in takes:
-            clips[clip.kind][clip.source].append(samples)
+    def __init__(self, takes: Iterable[Take], bands: Bands) -> None:
+        self.bands = bands
+        clips: dict[str, dict[str, list[Kept]]] = defaultdict(lambda: defaultdict(list))
+        for take in takes:
+            clips[take.kind][take.source].append(take.kept)
         self.voices = {
             kind: [Voice(name, parts) for name, parts in sorted(sources.items())]
             for kind, sources in sorted(clips.items())
         }
         self._odds = {kind: self._weigh(voices) for kind, voices in self.voices.items()}
 
-    def seconds(self, kind: str) -> float:
-        """Return how much audio of `kind` there is."""
-        return sum(voice.samples for voice in self.voices.get(kind, ())) / self.rate
-
     def draw(self, kind: str, rng: np.random.Generator) -> Voice:
         """Draw a voice; collections are balanced, voices within one count by their length."""
-        return self.voices[kind][rng.choice(len(self._odds[kind]), p=self._odds[kind])]
+        at = int(np.searchsorted(self._odds[kind], rng.random(), side="right"))
+        return self.voices[kind][at]
 
-    def stretch(self, voice: Voice, samples: int, rng: np.random.Generator) -> Samples:
-        """Draw `samples` of a voice, its clips joined by pauses, over a low floor of noise.
+    def stretch(self, voice: Voice, frames: int, rng: np.random.Generator) -> Power:
+        """Draw `frames` of a voice, its clips joined by pauses, over a low floor of noise.
 
-        All kinds are joined, cut and faded alike, so that a join tells nothing. Some stretches
-        are played faster or slower.
+        All kinds are joined, cut, slowed, quickened and pitched alike, so that none of it tells
+        anything.
         """
-        speed = rng.uniform(*SPEED) if happens(rng, SPEED_SHARE) else 1.0
-        audio = self._join(voice, int(np.ceil(samples * speed)) + 1, rng)
-        if speed != 1.0:
-            audio = np.interp(np.arange(samples) * speed, np.arange(len(audio)), audio)
-        audio = audio[:samples].astype(np.float32)
-        floor = _rms(audio) * 10 ** (rng.uniform(*FLOOR_DB) / 20)
-        return audio + np.float32(floor) * white(samples, rng)
+        tempo = rng.uniform(*TEMPO) if happens(rng, TEMPO_SHARE) else 1.0
+        drawn = self._join(voice, int(np.ceil(frames * tempo)) + 1, rng)
+        if tempo != 1.0:
+            drawn = _between(drawn, np.arange(frames) * tempo)
+        drawn = drawn[:frames]
+        if happens(rng, PITCH_SHARE):
+            drawn = self.bands.shifted(drawn, rng.uniform(*PITCH))
+        floor = 10 ** (rng.uniform(*FLOOR_DB) / 10) * of_frames(drawn).mean()
+        return drawn + np.float32(floor) * self.bands.white(frames, rng)
 
-    def _join(self, voice: Voice, samples: int, rng: np.random.Generator) -> Samples:
-        audio = np.zeros(samples, np.float32)
-        index, offset = self._begin(voice, samples, rng)
-        longest = samples
+    def _join(self, voice: Voice, frames: int, rng: np.random.Generator) -> Power:
+        drawn = np.zeros((frames, self.bands.count), np.float32)
+        index, offset = self._begin(voice, frames, rng)
+        longest = frames
         if happens(rng, CUT_SHARE):
-            longest = int(rng.uniform(*CUT_S) * self.rate)
+            longest = int(rng.uniform(*CUT_S) / self.bands.step_s)
         at = 0
-        while at < samples:
-            clip = voice.clips[index]
-            piece = clip[offset : offset + min(longest, samples - at)].astype(np.float32)
-            _fade(piece, int(EDGE_S * self.rate))
-            audio[at : at + len(piece)] = piece / FULL_SCALE
-            at += len(piece) + int(rng.uniform(*PAUSE_S) * self.rate)
+        while at < frames:
+            piece = voice.clips[index][offset : offset + min(longest, frames - at)]
+            drawn[at : at + len(piece)] = power(piece)
+            at += len(piece) + int(rng.uniform(*PAUSE_S) / self.bands.step_s)
             index = (index + 1) % len(voice.clips)
-            offset = int(rng.integers(max(1, len(voice.clips[index]) - samples)))
-        return audio
+            offset = int(rng.integers(max(1, len(voice.clips[index]) - frames)))
+        return drawn
 
-    def _begin(self, voice: Voice, samples: int, rng: np.random.Generator) -> tuple[int, int]:
+    def _begin(self, voice: Voice, frames: int, rng: np.random.Generator) -> tuple[int, int]:
         """Choose where to begin: within long clips anywhere that fills, in short ones at 0."""
-        index, offset = voice.at(int(rng.integers(voice.samples)))
-        return index, min(offset, max(0, len(voice.clips[index]) - samples))
+        index, offset = voice.at(int(rng.integers(voice.frames)))
+        return index, min(offset, max(0, len(voice.clips[index]) - frames))
 
     def _weigh(self, voices: list[Voice]) -> NDArray[np.float64]:
+        """Return the running sum of the odds of each voice."""
         collections: dict[str, list[Voice]] = defaultdict(list)
         for voice in voices:
             collections[voice.collection].append(voice)
         odds: dict[str, float] = {}
         for members in collections.values():
-            total = sum(voice.samples for voice in members)
-            mean_s = total / self.rate / sum(len(voice.clips) for voice in members)
+            total = sum(voice.frames for voice in members)
+            mean_s = total * self.bands.step_s / sum(len(voice.clips) for voice in members)
             weight = total**BALANCE * min(1.0, mean_s / RUNNING_S)
-            odds |= {voice.name: weight * voice.samples / total for voice in members}
-        weights = np.array([odds[voice.name] for voice in voices])
-        return weights / weights.sum()
+            odds |= {voice.name: weight * voice.frames / total for voice in members}
+        weights = np.cumsum([odds[voice.name] for voice in voices])
+        weights /= weights[-1]
+        weights[-1] = 1.0
+        return weights
 
 
-def _fade(piece: Samples, length: int) -> None:
-    """Fade both ends in place, so that joins do not click."""
-    length = min(length, len(piece) // 2)
-    if length:
-        ramp = np.linspace(0.0, 1.0, length, dtype=np.float32)
-        piece[:length] *= ramp
-        piece[-length:] *= ramp[::-1]
-
-
-def _rms(audio: Samples) -> float:
-    return float(np.sqrt(np.mean(np.square(audio)))) + 1e-6
+def _between(frames: Power, places: NDArray[np.floating]) -> Power:
+    """Return the frames at fractional places, interpolated."""
+    at = places.astype(int)
+    part = (places - at).astype(np.float32)[:, None]
+    return frames[at] * (1 - part) + frames[at + 1] * part

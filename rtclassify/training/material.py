@@ -12,19 +12,35 @@ from typing import Protocol
 
 import numpy as np
 
+from rtclassify.corpus import dataset, decode
+from rtclassify.corpus.dataset import Clip, Heard, Split
 from rtclassify.errors import DataError
-from rtclassify.frontends import Frontend
-from rtclassify.training import article, dataset, decode, evaluate, tfds
-from rtclassify.training.dataset import Clip, Split
-from rtclassify.training.evaluate import CUT, Validation
+from rtclassify.evaluation.conditions import CONDITIONS
+from rtclassify.evaluation.shelf import floats
+from rtclassify.evaluation.trial import CLEAN
+from rtclassify.frontends import Frontend, frame_count
+from rtclassify.frontends.log_stft import LogStft
+from rtclassify.stream import Samples
+from rtclassify.training import article, evaluate, song, synthetic, tfds
+from rtclassify.training.bands import Bands
+from rtclassify.training.evaluate import Validation
 from rtclassify.training.feed import Batch, ahead
 from rtclassify.training.library import Library, Take
-from rtclassify.training.mix import Mixer
+from rtclassify.training.mix import MADE, SONG, Mixer
+from rtclassify.training.shaping import happens
+from rtclassify.training.spectra import Listener
+from rtclassify.training.step import Ear
 
-Sides = dict[Split, list[Take]]
+Sides = dict[Split, list[Heard]]
 
 EPOCH_WINDOWS = 8_192
 SHORTEST_S = 0.1
+MADE_CLIPS, SONGS = 800, 400
+MADE_S, SONG_S = 6.0, 12.0
+LINKED_ODDS, LINKED_S = 0.5, 60.0
+LINKS = {"limited": 0.3, "telephone": 0.2, "room": 0.2, "AM": 0.1, "mp3 32k": 0.1, "opus 16k": 0.1}
+"""Every other recording is kept a second time, a minute of it, as it comes out of one of these."""
+MADE_DBFS = -20.0
 NAMED = 3
 """Unreadable files that are named, of however many."""
 
@@ -63,6 +79,7 @@ class Watcher(Protocol):
 class Material:
     """What the loop is fed with: what starts an epoch of batches, and the windows held out."""
 
+    ear: Ear
     epoch_batches: Callable[[], Iterable[Batch]]
     steps: int
     validation: Validation
@@ -80,7 +97,9 @@ def load(wanted: Wanted, rate: int, watcher: Watcher) -> Sides:
     elif wanted.data is None:
         raise DataError("There is nothing to learn from; name a folder, a TSV or a --loader.")
     else:
-        takes = _decoded(dataset.find(wanted.data), rate, wanted.cache, watcher)
+        found = dataset.find(wanted.data)
+        dataset.refuse_one_sided(found, str(wanted.data))
+        takes = _decoded(found, rate, wanted.cache, watcher)
     clips = [clip for clip, _ in takes]
     dataset.refuse_one_sided(clips, str(wanted.data or wanted.loader))
     by_source = wanted.data is not None and wanted.data.is_file()
@@ -95,7 +114,7 @@ def load(wanted: Wanted, rate: int, watcher: Watcher) -> Sides:
     return sides
 
 
-def _decoded(clips: Sequence[Clip], rate: int, cache: Path, watcher: Watcher) -> list[Take]:
+def _decoded(clips: Sequence[Clip], rate: int, cache: Path, watcher: Watcher) -> list[Heard]:
     paths = list(dict.fromkeys(clip.path for clip in clips))
     watcher.begin("decoding", len(paths))
     heard, unreadable = decode.Cache(cache, rate).take(paths, watcher.advance)
@@ -114,27 +133,83 @@ def _decoded(clips: Sequence[Clip], rate: int, cache: Path, watcher: Watcher) ->
 
 
 @contextmanager
-def mixed(sides: Sides, frontend: Frontend, batch: int, seed: int) -> Iterator[Material]:
-    """Feed windows that are mixed anew for ever, in a thread of their own."""
-    rate, window = frontend.rate, frontend.window
-    validation = evaluate.draw(Library(sides["val"], rate), window, seed=seed)
-    mixer = Mixer(Library(sides["train"], rate), window, np.random.default_rng(seed))
+def mixed(
+    sides: Sides, frontend: Frontend, batch: int, seed: int, watcher: Watcher
+) -> Iterator[Material]:
+    """Feed windows that are mixed anew for ever, in a thread of their own.
+
+    Raises:
+        DataError: If the front end's frames cannot be mixed.
+    """
+    if not isinstance(frontend, LogStft):
+        raise DataError("Only frames of --frontend log_stft can be mixed; train with that one.")
+    frames = frame_count(frontend, frontend.window)
+    validation = evaluate.draw(sides["val"], frontend.rate, frontend.window, seed=seed)
+    takes = _takes(sides["train"], frontend, np.random.default_rng([seed, 1]), watcher)
+    mixer = Mixer(Library(takes, Bands(frontend)), frames, np.random.default_rng(seed))
+    ear = Ear((frames, frontend.bands), frontend.compressed)
     steps = max(1, EPOCH_WINDOWS // batch)
     with ahead(mixer.batches(batch)) as made:
-        yield Material(lambda: itertools.islice(made, steps), steps, validation)
+        yield Material(ear, lambda: itertools.islice(made, steps), steps, validation)
+
+
+def _takes(
+    heard: list[Heard], frontend: LogStft, rng: np.random.Generator, watcher: Watcher
+) -> list[Take]:
+    """Return the frames of recordings, of noise that is made, and of speech turned into song."""
+    listener, rate = Listener(frontend), frontend.rate
+    spoken = [audio for clip, audio in heard if clip.kind == "speech"]
+    watcher.begin("listening", len(heard) + MADE_CLIPS + SONGS)
+    takes = []
+    for clip, audio in heard:
+        takes.append(Take(clip.kind, clip.source, listener.keep(audio)))
+        if happens(rng, LINKED_ODDS):
+            linked = _linked(audio, rate, rng)
+            takes.append(Take(clip.kind, clip.source, listener.keep(linked)))
+        watcher.advance(1)
+    level = np.float32(10 ** (MADE_DBFS / 20))
+    for _ in range(MADE_CLIPS):
+        noise = synthetic.make(int(MADE_S * rate), rate, rng)
+        takes.append(Take(MADE, MADE, listener.keep(level * noise)))
+        watcher.advance(1)
+    for _ in range(SONGS):
+        speech = joined(spoken, int(SONG_S * rate), rng)
+        takes.append(Take(SONG, SONG, listener.keep(song.sung(speech, rate, rng))))
+        watcher.advance(1)
+    return [take for take in takes if len(take.kept)]
+
+
+def _linked(audio: decode.Stored, rate: int, rng: np.random.Generator) -> Samples:
+    """Return at most a minute of a recording after its way through a link drawn at random."""
+    start = int(rng.integers(max(1, len(audio) - int(LINKED_S * rate))))
+    sent = floats(audio[start : start + int(LINKED_S * rate)])
+    return CONDITIONS[rng.choice(list(LINKS), p=list(LINKS.values()))](sent, rate, rng)
+
+
+def joined(clips: Sequence[decode.Stored], samples: int, rng: np.random.Generator) -> Samples:
+    """Return clips that lie next to each other, as many as fill `samples`."""
+    at, pieces, missing = int(rng.integers(len(clips))), [], samples
+    while missing > 0:
+        pieces.append(clips[at][:missing])
+        missing -= len(pieces[-1])
+        at = (at + 1) % len(clips)
+    return floats(np.concatenate(pieces))
 
 
 @contextmanager
-def chunked(sides: Sides, frontend: Frontend, batch: int, seed: int) -> Iterator[Material]:
+def chunked(
+    sides: Sides, frontend: Frontend, batch: int, seed: int, _watcher: Watcher
+) -> Iterator[Material]:
     """Feed the article's chunks as they are."""
     audio, targets, _ = article.chunks(sides["train"], frontend.window)
     held_audio, held_targets, sources = article.chunks(sides["val"], frontend.window)
-    validation = Validation(held_audio, held_targets, sources, [CUT] * len(sources))
+    validation = Validation(held_audio, held_targets[:, None], sources, [CLEAN] * len(sources))
     epoch = article.shuffled(audio, targets, batch, np.random.default_rng(seed))
-    yield Material(epoch, math.ceil(len(audio) / batch), validation)
+    ear = Ear((frontend.window,), frontend.frames)
+    yield Material(ear, epoch, math.ceil(len(audio) / batch), validation)
 
 
-def hours(takes: list[Take], rate: int) -> dict[str, float]:
+def hours(takes: list[Heard], rate: int) -> dict[str, float]:
     """Return how much audio there is of each kind."""
     total: dict[str, float] = {}
     for clip, audio in takes:

@@ -7,65 +7,68 @@ from dataclasses import replace
 
 import numpy as np
 
-from rtclassify.training import augment, synthetic
-from rtclassify.training.dataset import LABELS
+from rtclassify.corpus.dataset import LABELS
+from rtclassify.training import augment
 from rtclassify.training.feed import Batch
-from rtclassify.training.layers import LEVEL, Layer, Mixture, Scene, ducked, levelled, mix, quieter
+from rtclassify.training.layers import Layer, Mixture, Scene, ducked, levelled, mix, quieter
 from rtclassify.training.library import Library
 from rtclassify.training.shaping import happens
+from rtclassify.training.spectra import Power
 
 BABBLE_VOICES = (6, 10)
-BABBLE_ODDS, RECORDED_ODDS = 0.2, 0.55
-BED_ODDS = 0.35
-BEDS = 100
-BED_DB = (-50.0, -15.0)
+BABBLE_ODDS, MADE_ODDS = 0.1, 0.4
+SONG_ODDS = 0.15
+BED_ODDS, BED_DB = 0.3, (-50.0, -15.0)
+OVER_MUSIC_DB = (-7.0, 18.0)
+DUCKING_ODDS, DUCKING_DB = 0.4, (2.0, 12.0)
+
+MADE = "made"
+"""The kind of noise that was synthesised, of which beds are made too."""
+SONG = "song"
+"""The kind of song that was made of speech."""
 
 
 class Mixer:
     """Makes windows of a library; one generator owns each.
 
     Args:
-        library: At least speech and music.
-        window: Samples in a window.
+        library: At least speech, music and `MADE`.
+        frames: In a window.
         rng: Everything random comes from it.
     """
 
-    def __init__(self, library: Library, window: int, rng: np.random.Generator) -> None:
+    def __init__(self, library: Library, frames: int, rng: np.random.Generator) -> None:
         self._library = library
-        self._window = window
+        self._frames = frames
         self._rng = rng
-        self._beds = [synthetic.bed(window, library.rate, rng) for _ in range(BEDS)]
-        self._scenes: list[Callable[[], Scene]] = [
-            self.speech,
-            self.music,
-            self.other,
-            self.speech_over_music,
-            self.speech_in_noise,
-            self.music_in_noise,
-            self.layered_music,
-            self.change,
-            self.talk_over,
-            self.both,
-        ]
-        odds = np.array([0.18, 0.18, 0.18, 0.15, 0.06, 0.03, 0.05, 0.1, 0.07, 0.0])
+        odds: dict[Callable[[], Scene], float] = {
+            self.speech: 0.17,
+            self.music: 0.17,
+            self.other: 0.17,
+            self.speech_over_music: 0.17,
+            self.speech_in_noise: 0.1,
+            self.music_in_noise: 0.05,
+            self.layered_music: 0.04,
+            self.change: 0.1,
+            self.talk_over: 0.07,
+        }
         if "both" in library.voices:
-            odds[-1] = 0.1
-        self._odds = odds / odds.sum()
+            odds[self.both] = 0.1
+        self._scenes = list(odds)
+        self._odds = np.cumsum(list(odds.values())) / sum(odds.values())
 
     def window(self) -> Mixture:
         """Return a distorted window."""
-        layers = self._scenes[self._rng.choice(len(self._odds), p=self._odds)]()
-        made = mix(layers, self._library.rate)
-        return replace(made, audio=augment.distort(made.audio, self._library.rate, self._rng))
+        made = mix(self._scenes[int(np.searchsorted(self._odds, self._rng.random()))]())
+        return replace(made, power=augment.distort(made.power, self._library.bands, self._rng))
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield batches of `size` windows for ever."""
         while True:
             made = [self.window() for _ in range(size)]
             yield Batch(
-                np.stack([window.audio for window in made]),
-                np.stack([window.share for window in made]),
-                np.stack([window.ticks for window in made]),
+                np.sqrt(np.stack([window.power for window in made])),
+                np.stack([window.present for window in made]),
             )
 
     def speech(self) -> Scene:
@@ -74,7 +77,7 @@ class Mixer:
 
     def music(self) -> Scene:
         """One piece."""
-        return [self._stretch("music")]
+        return [self._music()]
 
     def both(self) -> Scene:
         """A recording in which both are heard."""
@@ -89,35 +92,28 @@ class Mixer:
 
     def speech_in_noise(self) -> Scene:
         """A voice above noise."""
-        return [self._stretch("speech"), quieter(self._noise(), self._rng.uniform(3.0, 30.0))]
+        return [self._stretch("speech"), quieter(self._noise(), self._rng.uniform(0.0, 30.0))]
 
     def music_in_noise(self) -> Scene:
         """A piece above noise."""
-        return [self._stretch("music"), quieter(self._noise(), self._rng.uniform(6.0, 30.0))]
+        return [self._music(), quieter(self._noise(), self._rng.uniform(3.0, 30.0))]
 
     def layered_music(self) -> Scene:
         """Two pieces at once, as a song is a voice and a band."""
-        return [
-            self._stretch("music"),
-            quieter(self._stretch("music"), self._rng.uniform(-6.0, 12.0)),
-        ]
+        return [self._music(), quieter(self._music(), self._rng.uniform(-6.0, 12.0))]
 
     def speech_over_music(self) -> Scene:
-        """A presenter over a record, from 6 dB below it to 18 above, often ducking it."""
-        return self.voice_over(above_db=self._rng.uniform(-6.0, 18.0))
-
-    def voice_over(self, *, above_db: float) -> Scene:
-        """A voice that is `above_db` louder than the music under it."""
-        voice, record = self._stretch("speech"), self._stretch("music")
-        if happens(self._rng, 0.4):
-            depth = self._rng.uniform(0.2, 0.7)
-            record = replace(record, audio=ducked(record.audio, voice.audio, depth))
-        return [voice, quieter(record, above_db)]
+        """A presenter over a record, often ducking it."""
+        voice, record = self._stretch("speech"), self._music()
+        if happens(self._rng, DUCKING_ODDS):
+            depth_db = self._rng.uniform(*DUCKING_DB)
+            record = replace(record, power=ducked(record.power, voice.power, depth_db))
+        return [voice, quieter(record, self._rng.uniform(*OVER_MUSIC_DB))]
 
     def talk_over(self) -> Scene:
         """A presenter who begins or ends within a window of music."""
         voice, record = self.speech_over_music()
-        at, fade = self._rng.uniform(0.1, 0.9), self._rng.uniform(0.0, 0.05)
+        at, fade = self._rng.uniform(0.05, 0.95), self._rng.uniform(0.0, 0.05)
         start, end = (at, 1.0) if happens(self._rng, 0.5) else (0.0, at)
         return [replace(voice, start=start, end=end, fade_in=fade, fade_out=fade), record]
 
@@ -137,26 +133,41 @@ class Mixer:
     def _plain(self) -> Scene:
         return self._scenes[self._rng.choice(4, p=(0.32, 0.34, 0.2, 0.14))]()
 
-    def _stretch(self, kind: str) -> Layer:
-        voice = self._library.draw(kind, self._rng)
-        audio = self._library.stretch(voice, self._window, self._rng)
-        audio = levelled(audio)
-        if happens(self._rng, BED_ODDS):
-            under = np.roll(self._beds[self._rng.integers(BEDS)], self._rng.integers(self._window))
-            audio += under * np.float32(LEVEL * 10 ** (self._rng.uniform(*BED_DB) / 20))
-        labels = frozenset(LABELS) if kind == "both" else frozenset({kind} & set(LABELS))
-        return Layer(audio, labels)
+    def _music(self) -> Layer:
+        if SONG in self._library.voices and happens(self._rng, SONG_ODDS):
+            return self._stretch(SONG)
+        return self._stretch("music")
 
-    def made_noise(self) -> Scene:
-        """Noise that was never recorded: synthetic, or a crowd mixed of many voices."""
-        if happens(self._rng, BABBLE_ODDS):
-            voices = [self._stretch("speech") for _ in range(self._rng.integers(*BABBLE_VOICES))]
-            audio = np.sum([voice.audio for voice in voices], axis=0)
-        else:
-            audio = synthetic.make(self._window, self._library.rate, self._rng)
-        return [Layer(levelled(audio), frozenset())]
+    def _stretch(self, kind: str) -> Layer:
+        power = levelled(self._drawn(kind))
+        if happens(self._rng, BED_ODDS):
+            bed = levelled(self._drawn(MADE))
+            power = power + bed * np.float32(10 ** (self._rng.uniform(*BED_DB) / 10))
+        return Layer(power, LABELS_OF[kind])
 
     def _noise(self) -> Layer:
-        if "other" in self._library.voices and happens(self._rng, RECORDED_ODDS):
-            return self._stretch("other")
-        return self.made_noise()[0]
+        if happens(self._rng, BABBLE_ODDS):
+            return self.babble()
+        recorded = "other" in self._library.voices and not happens(self._rng, MADE_ODDS)
+        return self._stretch("other" if recorded else MADE)
+
+    def babble(self) -> Layer:
+        """A crowd, in which no voice stands out."""
+        voices = [
+            levelled(self._drawn("speech")) for _ in range(self._rng.integers(*BABBLE_VOICES))
+        ]
+        return Layer(levelled(sum(voices[1:], voices[0])), frozenset())
+
+    def _drawn(self, kind: str) -> Power:
+        voice = self._library.draw(kind, self._rng)
+        return self._library.stretch(voice, self._frames, self._rng)
+
+
+LABELS_OF = {
+    "speech": frozenset({"speech"}),
+    "music": frozenset({"music"}),
+    SONG: frozenset({"music"}),
+    "both": frozenset(LABELS),
+    "other": frozenset[str](),
+    MADE: frozenset[str](),
+}

@@ -121,16 +121,16 @@ def card(name: str, metrics: Mapping[str, Any], data: Mapping[str, Any], command
     scores, errors = metrics["scores"], metrics["errors"]
     return f"""# {name}
 
-Says of every window of audio how likely speech is heard in it, and how likely music: two
-independent probabilities. {sentence(metrics)}
+Says of every tenth of a second of audio how likely speech is heard in it, and how likely music:
+two independent probabilities. {sentence(metrics)}
 
 ## How good it is
 
 Measured on windows of recordings that were held out as whole sources or files, at threshold 0.5.
-*As recorded* cuts them into consecutive windows, at most 500 of a kind, clips shorter than a
-window strung together. *Sources* draws as many windows of each, whatever its length. *Under
-stress* mixes, distorts and cuts, to see where it breaks; of those, windows count where the truth
-is clear (each answer present in at least 80 % or at most 20 % of the time that is not silent).
+*As recorded* is a minute and a half of each source, clips shorter than a window strung together.
+*Under stress* is the same on its way through links, over music and in programmes. Windows count
+where the truth is clear: each answer holds in at least 80 % or at most 20 % of what is judged.
+`rtclassify evaluate` judges tenths of a second instead, and tells more.
 
 | | right in both answers | windows |
 | --- | --- | --- |
@@ -170,10 +170,20 @@ stopped by: {metrics["stopped"]}. Made by
 ## Limits
 
 - Recordings like those above are what it knows; anything else is a guess until measured.
-- The probabilities are not calibrated: they rank, and one half is a fair threshold, no more.
-- Validation windows come from few sources; a figure from 40 windows is uncertain by several
+- {_calibration(metrics["temperatures"])}
+- Validation windows come from few sources; a figure from 20 windows is uncertain by several
   points.
 """
+
+
+def _calibration(temperatures: Mapping[str, float]) -> str:
+    if not temperatures:
+        return "The probabilities are not calibrated: they rank, and one half is a fair threshold."
+    each = ", ".join(f"{label} {found:.2f}" for label, found in temperatures.items())
+    return (
+        f"The probabilities are calibrated on what was held out (temperatures: {each}); on other\n"
+        "  audio they are as sure as they were there."
+    )
 
 
 def _rows(groups: Mapping[str, Mapping[str, float]]) -> str:

@@ -1,19 +1,20 @@
-"""One step of training and one pass of scoring, each a graph from audio on."""
+"""One step of training and one pass of scoring, each a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from rtclassify.corpus.decode import FULL_SCALE, Stored
+from rtclassify.evaluation.trial import UNHEARD
 from rtclassify.frontends import Frontend, frame_count
 from rtclassify.networks import Network, column_count
 from rtclassify.stream import Samples
-from rtclassify.training.decode import FULL_SCALE, Stored
-from rtclassify.training.feed import UNHEARD, Batch
+from rtclassify.training.feed import Batch
 
 Audio = Stored | Samples
 
@@ -21,35 +22,50 @@ THRESHOLD = 0.5
 SCORE_AT_ONCE = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """How what a batch holds becomes frames.
+
+    Args:
+        shape: Of one window in a batch.
+        frames: Makes frames, shape (n, frames, bands), of a batch's windows, in a graph.
+    """
+
+    shape: tuple[int, ...]
+    frames: Callable[[tf.Tensor], tf.Tensor]
+
+
 def compiled(
     model: keras.Model,
-    frontend: Frontend,
-    network: Network,
+    ear: Ear,
+    places: Samples,
     learning_rate: Callable[[], float],
 ) -> Callable[[Batch], float]:
     """Return what trains `model` by one batch and returns the loss.
 
     Args:
-        model: Takes frames, returns probabilities.
-        frontend: Turns audio into frames, in the same graph.
-        network: Built the model.
+        model: Takes frames, returns probabilities of shape (n, columns, labels).
+        ear: Makes the frames.
+        places: Where in the window each column listens; see `places`.
         learning_rate: Of Adam, asked for at each step.
     """
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
-    labels = model.output_shape[1]
-    loss_of = _window_and_columns(model, frontend, network)
+    labels = model.output_shape[-1]
     shapes = [
-        tf.TensorSpec((None, frontend.window), tf.float32),
-        tf.TensorSpec((None, labels), tf.float32),
+        tf.TensorSpec((None, *ear.shape), tf.float32),
         tf.TensorSpec((None, None, labels), tf.float32),
     ]
 
     @tf.function(input_signature=shapes)
-    def graph(audio: tf.Tensor, targets: tf.Tensor, ticks: tf.Tensor) -> tf.Tensor:
-        frames = frontend.frames(audio)
+    def graph(sound: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+        frames = ear.frames(sound)
+        ticks = tf.cast(tf.shape(present)[1], tf.float32)
+        truth = tf.gather(present, tf.cast(places * ticks, tf.int32), axis=1)
+        heard = tf.cast(truth != UNHEARD, tf.float32)
         with tf.GradientTape() as tape:
-            loss = loss_of(frames, targets, ticks)
+            told = keras.ops.binary_crossentropy(truth * heard, model(frames, training=True))
+            loss = tf.reduce_sum(told * heard) / tf.maximum(1.0, tf.reduce_sum(heard))
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
@@ -61,40 +77,25 @@ def compiled(
     return step
 
 
-def _window_and_columns(
-    model: keras.Model, frontend: Frontend, network: Network
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Return the loss: of the window's answers, and of each column's where the head has them.
+def places(frontend: Frontend, network: Network, answers: int) -> Samples:
+    """Return the middle of what each answer is about, as a share of the window.
 
-    A head with a layer ``opinions``, shape (n, columns, labels), is also told what is present at
-    the middle of each column, which teaches it many times as much as the window's share does.
+    That is the middle of each column, or of the window where there is one answer for all of it.
     """
-    trunk, head = model.get_layer("trunk"), model.get_layer("head")
-    if all(layer.name != "opinions" for layer in head.layers):
-        return lambda frames, targets, _: _mean_crossentropy(targets, model(frames, training=True))
-    both = keras.Model(head.input, [head.output, head.get_layer("opinions").output])
-    columns = np.arange(column_count(network, frame_count(frontend, frontend.window)))
+    columns = column_count(network, frame_count(frontend, frontend.window))
+    if answers != columns:
+        return np.array([0.5], np.float32)
     reach = (network.reach - 1) * frontend.step + frontend.length
-    middles = (columns * network.stride * frontend.step + reach / 2) / frontend.window
-
-    def loss_of(frames: tf.Tensor, targets: tf.Tensor, ticks: tf.Tensor) -> tf.Tensor:
-        answers, opinions = both(trunk(frames, training=True), training=True)
-        places = tf.cast(middles * tf.cast(tf.shape(ticks)[1], tf.float64), tf.int32)
-        present = tf.gather(ticks, places, axis=1)
-        heard = tf.cast(present != UNHEARD, tf.float32)
-        told = keras.ops.binary_crossentropy(present * heard, opinions) * heard
-        told_mean = tf.reduce_sum(told) / tf.maximum(1.0, tf.reduce_sum(heard))
-        return _mean_crossentropy(targets, answers) + told_mean
-
-    return loss_of
-
-
-def _mean_crossentropy(targets: tf.Tensor, answers: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(keras.ops.binary_crossentropy(targets, answers))
+    middles = np.arange(columns) * network.stride * frontend.step + reach / 2
+    return (middles / frontend.window).astype(np.float32)
 
 
 def scores(model: keras.Model, frontend: Frontend, audio: Audio) -> Samples:
-    """Score windows (n, window) in batches; 16-bit samples are scaled to [-1, 1]."""
+    """Score windows (n, window) in batches; 16-bit samples are scaled to [-1, 1].
+
+    Returns:
+        Probabilities, shape (n, columns, labels).
+    """
 
     @tf.function(input_signature=[tf.TensorSpec((None, frontend.window), tf.float32)])
     def score(windows: tf.Tensor) -> tf.Tensor:
@@ -107,15 +108,26 @@ def scores(model: keras.Model, frontend: Frontend, audio: Audio) -> Samples:
     return np.concatenate(rows)
 
 
-def right(probabilities: Samples, targets: Samples) -> NDArray[np.bool_]:
-    """Say of each window whether every answer is right at the threshold of one half."""
-    return np.all((probabilities >= THRESHOLD) == (targets >= THRESHOLD), axis=1)
+def at_places(present: Samples, places: Samples) -> Samples:
+    """Return what is heard at places of windows, shape (n, places, labels)."""
+    return present[:, (places * present.shape[1]).astype(int)]
 
 
-def crossentropy(probabilities: Samples, targets: Samples) -> float:
-    """Return the mean binary cross-entropy."""
-    p = np.clip(probabilities, 1e-7, 1 - 1e-7)
-    return float(-np.mean(targets * np.log(p) + (1 - targets) * np.log(1 - p)))
+def right(probabilities: Samples, truth: Samples) -> float:
+    """Return the share of columns in which every answer is right, of those that are judged.
+
+    Both are of shape (n, columns, labels), the truth with `UNHEARD`.
+    """
+    judged = np.all(truth != UNHEARD, axis=-1)
+    agree = np.all((probabilities >= THRESHOLD) == (truth >= THRESHOLD), axis=-1)
+    return float(np.mean(agree[judged]))
+
+
+def crossentropy(probabilities: Samples, present: Samples) -> float:
+    """Return the mean binary cross-entropy where something is heard; shapes are equal."""
+    heard = present != UNHEARD
+    p, truth = np.clip(probabilities[heard], 1e-7, 1 - 1e-7), present[heard]
+    return float(-np.mean(truth * np.log(p) + (1 - truth) * np.log(1 - p)))
 
 
 def _as_float(audio: Audio) -> Samples:

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from rtclassify.corpus.dataset import LABELS, Clip, Heard
+from rtclassify.corpus.decode import FULL_SCALE, resampled, stored
 from rtclassify.errors import DataError, DependencyError
-from rtclassify.training.dataset import LABELS, Clip
-from rtclassify.training.decode import FULL_SCALE, resampled, stored
-from rtclassify.training.library import Take
 
 PREFIX = "tfds:"
 UNSAID_RATE = 22_050
 """The rate of gtzan_music_speech, whose features do not say one."""
 
 
-def load(loader: str, data_dir: Path | None, rate: int) -> list[Take]:
+def load(loader: str, data_dir: Path | None, rate: int) -> list[Heard]:
     """Read all splits of a set whose examples have ``audio``, ``label`` and ``audio/filename``.
 
     Args:
@@ -55,7 +54,9 @@ def load(loader: str, data_dir: Path | None, rate: int) -> list[Take]:
     ]
 
 
-def _take(example: dict[str, Any], names: list[str], source: str, own_rate: int, rate: int) -> Take:
+def _take(
+    example: dict[str, Any], names: list[str], source: str, own_rate: int, rate: int
+) -> Heard:
     label = names[int(example["label"])]
     audio = np.asarray(example["audio"], np.float32) / np.float32(FULL_SCALE + 1)
     clip = Clip(Path(example["audio/filename"].decode()), frozenset({label}), source)

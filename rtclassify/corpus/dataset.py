@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rtclassify.errors import DataError
 
 LABELS = ("speech", "music")
@@ -64,19 +67,22 @@ class Clip:
         return next(iter(self.labels), "other")
 
 
+Heard = tuple[Clip, NDArray[np.int16]]
+"""A clip and its samples."""
+
+
 def find(data: Path) -> list[Clip]:
     """Return the clips of a folder of class folders, or of a table.
 
     Raises:
-        DataError: If there are none, they are all of one class, a folder's name is no class, or
-            the table lacks a column or holds an impossible value.
+        DataError: If there are none, a folder's name is no class, or the table lacks a column or
+            holds an impossible value.
     """
     if not data.exists():
         raise DataError(f"{data} does not exist; give a folder of class folders or a TSV.")
     clips = list(_from_folder(data) if data.is_dir() else _from_table(data))
     if not clips:
         raise DataError(f"{data} holds no recordings; put them into folders named {CLASS_NAMES}.")
-    refuse_one_sided(clips, str(data))
     return clips
 
 
