@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +26,10 @@ from rtclassify.networks import assemble
 from rtclassify.stream import Samples
 from rtclassify.training import evaluate, fit, job, material, report, step
 from rtclassify.training.feed import Batch, ahead
-from rtclassify.training.fit import Held, History, Recipe
+from rtclassify.training.fit import Held
+from rtclassify.training.recipe import Recipe
 from rtclassify.training.step import Ear
+from rtclassify.training.unfinished import Epoch, History, Unfinished
 
 RATE = 16_000
 
@@ -109,9 +112,10 @@ def train(
     chosen: Recipe,
     *,
     limit_s: float = math.inf,
-    on_epoch: Callable[[int, fit.Epoch], None] = ignore,
+    on_epoch: Callable[[int, Epoch], None] = ignore,
     batches: Callable[[], Iterable[Batch]] = lambda: [batch()] * 4,
     network: Judge = Judge(),
+    left: Path | None = None,
 ) -> tuple[keras.Model, History, float]:
     """Train on the toys; return the model, what happened, and the validation loss now."""
     keras.utils.set_random_seed(0)
@@ -126,6 +130,7 @@ def train(
         steps=4,
         held=Held(TOYS, TRUTH),
         limit_s=limit_s,
+        unfinished=Unfinished(left or Path(tempfile.mkdtemp()) / "left.npz"),
         on_step=ignore,
         on_epoch=on_epoch,
     )
@@ -210,7 +215,7 @@ def test_the_time_limit_ends_it() -> None:
 
 
 def test_ctrl_c_keeps_the_best_so_far() -> None:
-    def stop(number: int, _: fit.Epoch) -> None:
+    def stop(number: int, _: Epoch) -> None:
         if number == 3:
             raise KeyboardInterrupt
 
@@ -218,6 +223,37 @@ def test_ctrl_c_keeps_the_best_so_far() -> None:
 
     assert (len(history.epochs), history.stopped) == (3, "Ctrl-C")
     assert loss == pytest.approx(history.epochs[history.best].val_loss, abs=1e-5)
+
+
+def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Half of it, an interruption and the other half are the whole."""
+    plain = recipe(epochs=6, learning_rate=0.02, averaging=0.9)
+
+    def stop(number: int, _: Epoch) -> None:
+        if number == 3:
+            raise KeyboardInterrupt
+
+    _, whole, loss = train(plain)
+    left = tmp_path / "unfinished.npz"
+    train(plain, on_epoch=stop, left=left)
+    _, both, resumed_loss = train(plain, left=left)
+
+    assert resumed_loss == pytest.approx(loss, rel=1e-4)
+    assert [e.val_loss for e in both.epochs] == pytest.approx([e.val_loss for e in whole.epochs])
+
+
+def test_what_cannot_be_gone_on_from_is_said(tmp_path: Path) -> None:
+    (tmp_path / "unfinished.npz").write_bytes(b"no")
+
+    with pytest.raises(DataError, match="delete it and train anew"):
+        Unfinished(tmp_path / "unfinished.npz").read()
+
+
+def test_half_the_way_back_is_the_mean() -> None:
+    before = [np.zeros(2, np.float32), np.ones((1, 1), np.float32)]
+    after = [np.ones(2, np.float32), np.full((1, 1), 3, np.float32)]
+
+    assert [part.tolist() for part in job.halfway(before, after)] == [[0.5, 0.5], [[2.0]]]
 
 
 def test_ctrl_c_before_anything_was_learned_goes_through() -> None:
@@ -350,14 +386,19 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def few(patch: pytest.MonkeyPatch) -> None:
+    """Make training as short as it can be."""
+    patch.setattr(evaluate, "PROGRAMMES", 1)
+    patch.setattr(material, "MADE_CLIPS", 4)
+    patch.setattr(material, "SONGS", 4)
+    patch.setattr(material, "EPOCH_WINDOWS", 32)
+
+
 @pytest.fixture(scope="module")
 def trained(station: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """The shortest training as a person runs it: the bundle and what was said."""
-    few = pytest.MonkeyPatch()
-    few.setattr(evaluate, "PROGRAMMES", 1)
-    few.setattr(material, "MADE_CLIPS", 4)
-    few.setattr(material, "SONGS", 4)
-    few.setattr(material, "EPOCH_WINDOWS", 32)
+    patch = pytest.MonkeyPatch()
+    few(patch)
     out = tmp_path_factory.mktemp("models") / "mine"
     cache = tmp_path_factory.mktemp("cache")
     try:
@@ -368,7 +409,7 @@ def trained(station: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
             catch_exceptions=False,
         )  # fmt: skip
     finally:
-        few.undo()
+        patch.undo()
     assert done.exit_code == 0
     return out, done.stdout, done.stderr
 
@@ -395,13 +436,34 @@ def test_training_ends_with_the_sentence_of_its_metrics(trained: tuple[Path, str
     assert metrics["versions"]["keras"] == keras.__version__
 
 
+def test_a_station_of_its_own_is_learned_from_a_trained_model(
+    trained: tuple[Path, str, str], station: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network, the front end and half of every weight are the old model's."""
+    few(monkeypatch)
+
+    done = CliRunner().invoke(
+        app,
+        ["train", str(station), "--init", str(trained[0]), "--out", str(tmp_path / "ours"),
+         "--epochs", "1", "--batch", "8", "--cache", str(tmp_path), "--logs", str(tmp_path / "b")],
+        catch_exceptions=False,
+    )  # fmt: skip
+
+    assert done.exit_code == 0
+    old, new = (bundle.load(path) for path in (trained[0], tmp_path / "ours"))
+    assert new.network.config() == old.network.config()
+    for before, after in zip(old.model.get_weights(), new.model.get_weights(), strict=True):
+        assert np.abs(after - before).max() < 1.0
+    assert list((tmp_path / "b").glob("events.*"))
+
+
 def test_training_names_files_that_cannot_be_read(trained: tuple[Path, str, str]) -> None:
     assert "1 of 13 files cannot be read" in trained[2]
     assert "broken.mp3" in trained[2]
 
 
 def test_pictures_are_drawn(metrics: dict[str, Any], tmp_path: Path) -> None:
-    history = History([fit.Epoch(0.5, 0.6, 0.7, 1.0), fit.Epoch(0.4, 0.5, 0.8, 1.0)], best=1)
+    history = History([Epoch(0.5, 0.6, 0.7, 1.0), Epoch(0.4, 0.5, 0.8, 1.0)], best=1)
 
     report.draw(tmp_path, history, metrics)
 
@@ -431,6 +493,9 @@ def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
         epochs=1,
         batch=None,
         minutes=None,
+        init="",
+        resume=False,
+        logs=None,
         command="",
     )
 

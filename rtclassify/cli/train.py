@@ -41,6 +41,13 @@ def train(
         Path | None, typer.Option(help="Where decoded audio is kept for the next time.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
+    init: Annotated[
+        str, typer.Option(metavar="NAME", help="Begin with this model, and stay near it.")
+    ] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training of OUT that was interrupted.")
+    ] = False,
+    logs: Annotated[Path | None, typer.Option(help="Folder of TensorBoard's events.")] = None,
 ) -> None:
     """Make a model from recordings.
 
@@ -57,6 +64,9 @@ def train(
         epochs=epochs,
         batch=batch,
         minutes=minutes,
+        init=init,
+        resume=resume,
+        logs=logs,
         command=shlex.join(["rtclassify", *sys.argv[1:]]),
     )
     with Terminal() as terminal:

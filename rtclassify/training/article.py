@@ -16,7 +16,7 @@ from rtclassify.corpus.decode import FULL_SCALE, Stored
 from rtclassify.errors import DataError
 from rtclassify.stream import Samples
 from rtclassify.training.feed import Batch
-from rtclassify.training.fit import Recipe
+from rtclassify.training.recipe import Recipe
 
 CHUNKS = 6
 RECIPE = Recipe(

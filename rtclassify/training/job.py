@@ -15,12 +15,16 @@ import tensorflow as tf
 
 from rtclassify import __version__, bundle, frontends, networks
 from rtclassify.corpus.dataset import LABELS
+from rtclassify.description import find
 from rtclassify.frontends import Frontend
 from rtclassify.networks import Network
 from rtclassify.training import article, calibrate, evaluate, fit, material, report
-from rtclassify.training.fit import Epoch, Recipe
+from rtclassify.training.average import Weights
+from rtclassify.training.board import Board
 from rtclassify.training.material import Material, Sides, Wanted, Watcher
+from rtclassify.training.recipe import PRODUCT, Recipe
 from rtclassify.training.step import at_places, places, scores
+from rtclassify.training.unfinished import Epoch, History, Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ class Job:
         epochs: At most this many; None for the recipe's.
         batch: Windows in a step; None for the recipe's.
         minutes: Stop after so long; None for no limit.
+        init: The bundle whose weights are the beginning, and whose front end and network are
+            used; an empty string for none.
+        resume: Whether to go on with an interrupted training of `out`.
+        logs: Where TensorBoard's events are written; None for nowhere.
         command: What a person typed, for the model card.
     """
 
@@ -45,30 +53,43 @@ class Job:
     epochs: int | None
     batch: int | None
     minutes: float | None
+    init: str
+    resume: bool
+    logs: Path | None
     command: str
+
+
+UNFINISHED = "unfinished.npz"
+FINE = 0.2
+"""Beginning from a trained model, the share of the learning rate that is used."""
 
 
 def run(job: Job, watcher: Watcher) -> str:
     """Train, evaluate and save; return the sentence that says how good the model is.
 
     Raises:
-        DataError: If the data cannot be used.
-        DependencyError: If the loader is not installed.
+        BundleError: If the model to begin from cannot be used.
+        DataError: If the data, or what an interrupted training left, cannot be used.
+        DependencyError: If the loader, or TensorBoard, is not installed.
         KeyboardInterrupt: If it comes before anything was learned.
     """
     begun = time.monotonic()
     keras.utils.set_random_seed(job.wanted.seed)
-    frontend = frontends.FRONTENDS[job.frontend]()
-    network = networks.NETWORKS[job.network]()
+    frontend, network, model = _student(job)
+    unfinished = Unfinished(job.out / UNFINISHED)
+    if not job.resume:
+        unfinished.clear()
     sides = material.load(job.wanted, frontend.rate, watcher)
-    frames = frontends.frame_count(frontend, frontend.window)
-    model = network.build(frames=frames, bands=frontend.bands, labels=len(LABELS))
     for part in ("trunk", "head"):
         model.get_layer(part).summary(print_fn=watcher.line, line_length=80)
-    feed = material.chunked if job.network == "article" else material.mixed
-    recipe = _recipe(job)
+    feed = material.chunked if network.config()["name"] == "article" else material.mixed
+    recipe, before = _recipe(job), model.get_weights()
     with feed(sides, frontend, recipe.batch, job.wanted.seed, watcher) as fed:
-        history = _fit(model, frontend, network, recipe, fed, minutes=job.minutes, watcher=watcher)
+        history = _fit(
+            model, frontend, network, recipe, fed, unfinished=unfinished, job=job, watcher=watcher
+        )
+    if job.init:
+        model.set_weights(halfway(before, model.get_weights()))
     temperatures = _calibrate(model, frontend, network, fed) if recipe.calibrated else {}
     probabilities = scores(model, frontend, fed.validation.audio)
     metrics = evaluate.measure(fed.validation, probabilities) | {"temperatures": temperatures}
@@ -85,7 +106,27 @@ def run(job: Job, watcher: Watcher) -> str:
         card=report.card(job.out.name, metrics, data, job.command),
     )
     report.draw(job.out, history, metrics)
+    if history.stopped != fit.INTERRUPTED:
+        unfinished.clear()
     return report.sentence(metrics)
+
+
+def _student(job: Job) -> tuple[Frontend, Network, keras.Model]:
+    """Return what is to learn: a network that knows nothing, or the model to begin from."""
+    if job.init:
+        known = bundle.load(find(job.init))
+        return known.frontend, known.network, known.model
+    frontend, network = frontends.FRONTENDS[job.frontend](), networks.NETWORKS[job.network]()
+    frames = frontends.frame_count(frontend, frontend.window)
+    return frontend, network, network.build(frames=frames, bands=frontend.bands, labels=len(LABELS))
+
+
+def halfway(before: Weights, after: Weights) -> Weights:
+    """Return the mean of two models' weights, with which what was known is not forgotten.
+
+    Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+    """
+    return [np.asarray((old + new) / 2, np.float32) for old, new in zip(before, after, strict=True)]
 
 
 def _fit(
@@ -95,10 +136,12 @@ def _fit(
     recipe: Recipe,
     fed: Material,
     *,
-    minutes: float | None,
+    unfinished: Unfinished,
+    job: Job,
     watcher: Watcher,
-) -> fit.History:
+) -> History:
     watcher.begin("training", fed.steps * recipe.epochs)
+    board = Board(job.logs)
     score = ""
 
     def on_step(loss: float) -> None:
@@ -107,6 +150,7 @@ def _fit(
     def on_epoch(number: int, epoch: Epoch) -> None:
         nonlocal score
         score = f", {epoch.val_right:.1%} of validation right"
+        board.write(number, epoch)
         if number % recipe.log_every == 0:
             watcher.line(
                 f"epoch {number}: loss {epoch.loss:.4f}, validation {epoch.val_loss:.4f}, "
@@ -122,7 +166,8 @@ def _fit(
         epoch_batches=fed.epoch_batches,
         steps=fed.steps,
         held=fit.Held(fed.validation.audio, fed.validation.present),
-        limit_s=math.inf if minutes is None else 60 * minutes,
+        limit_s=math.inf if job.minutes is None else 60 * job.minutes,
+        unfinished=unfinished,
         on_step=on_step,
         on_epoch=on_epoch,
     )
@@ -142,13 +187,16 @@ def _calibrate(
 
 
 def _recipe(job: Job) -> Recipe:
-    recipe = article.RECIPE if job.network == "article" else fit.PRODUCT
-    return replace(recipe, epochs=job.epochs or recipe.epochs, batch=job.batch or recipe.batch)
+    recipe = article.RECIPE if job.network == "article" else PRODUCT
+    return replace(
+        recipe,
+        epochs=job.epochs or recipe.epochs,
+        batch=job.batch or recipe.batch,
+        learning_rate=recipe.learning_rate * (FINE if job.init else 1.0),
+    )
 
 
-def _circumstances(
-    job: Job, recipe: Recipe, history: fit.History, duration_s: float
-) -> dict[str, Any]:
+def _circumstances(job: Job, recipe: Recipe, history: History, duration_s: float) -> dict[str, Any]:
     kept = history.epochs[history.best]
     return {
         "seed": job.wanted.seed,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from rtclassify.training.fit import History
+from rtclassify.training.unfinished import History
 
 DPI = 150
 INK, FAINT = "#2b3440", "#8a94a0"

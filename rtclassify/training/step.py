@@ -14,6 +14,7 @@ from rtclassify.evaluation.trial import UNHEARD
 from rtclassify.frontends import Frontend, frame_count
 from rtclassify.networks import Network, column_count
 from rtclassify.stream import Samples
+from rtclassify.training.average import Weights
 from rtclassify.training.feed import Batch
 
 Audio = Stored | Samples
@@ -35,46 +36,53 @@ class Ear:
     frames: Callable[[tf.Tensor], tf.Tensor]
 
 
-def compiled(
-    model: keras.Model,
-    ear: Ear,
-    places: Samples,
-    learning_rate: Callable[[], float],
-) -> Callable[[Batch], float]:
-    """Return what trains `model` by one batch and returns the loss.
+class Step:
+    """Trains a model by one batch at a time, with Adam.
 
     Args:
         model: Takes frames, returns probabilities of shape (n, columns, labels).
         ear: Makes the frames.
         places: Where in the window each column listens; see `places`.
-        learning_rate: Of Adam, asked for at each step.
     """
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(model.trainable_variables)
-    labels = model.output_shape[-1]
-    shapes = [
-        tf.TensorSpec((None, *ear.shape), tf.float32),
-        tf.TensorSpec((None, None, labels), tf.float32),
-    ]
 
-    @tf.function(input_signature=shapes)
-    def graph(sound: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-        frames = ear.frames(sound)
-        ticks = tf.cast(tf.shape(present)[1], tf.float32)
-        truth = tf.gather(present, tf.cast(places * ticks, tf.int32), axis=1)
-        heard = tf.cast(truth != UNHEARD, tf.float32)
-        with tf.GradientTape() as tape:
-            told = keras.ops.binary_crossentropy(truth * heard, model(frames, training=True))
-            loss = tf.reduce_sum(told * heard) / tf.maximum(1.0, tf.reduce_sum(heard))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
+    def __init__(self, model: keras.Model, ear: Ear, places: Samples) -> None:
+        self._optimizer = optimizer = keras.optimizers.Adam()
+        optimizer.build(model.trainable_variables)
+        labels = model.output_shape[-1]
+        shapes = [
+            tf.TensorSpec((None, *ear.shape), tf.float32),
+            tf.TensorSpec((None, None, labels), tf.float32),
+        ]
 
-    def step(batch: Batch) -> float:
-        optimizer.learning_rate = learning_rate()
-        return float(graph(*batch))
+        @tf.function(input_signature=shapes)
+        def graph(sound: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+            frames = ear.frames(sound)
+            ticks = tf.cast(tf.shape(present)[1], tf.float32)
+            truth = tf.gather(present, tf.cast(places * ticks, tf.int32), axis=1)
+            heard = tf.cast(truth != UNHEARD, tf.float32)
+            with tf.GradientTape() as tape:
+                told = keras.ops.binary_crossentropy(truth * heard, model(frames, training=True))
+                loss = tf.reduce_sum(told * heard) / tf.maximum(1.0, tf.reduce_sum(heard))
+            gradients = tape.gradient(loss, model.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            return loss
 
-    return step
+        self._graph = graph
+
+    def __call__(self, batch: Batch, learning_rate: float) -> float:
+        """Learn from a batch; return the loss."""
+        self._optimizer.learning_rate = learning_rate
+        return float(self._graph(*batch))
+
+    @property
+    def state(self) -> Weights:
+        """What the optimizer remembers."""
+        return [variable.numpy() for variable in self._optimizer.variables]
+
+    def restore(self, state: Weights) -> None:
+        """Let the optimizer remember what it did."""
+        for variable, value in zip(self._optimizer.variables, state, strict=True):
+            variable.assign(value)
 
 
 def places(frontend: Frontend, network: Network, answers: int) -> Samples:
