@@ -37,10 +37,15 @@ SETTLING_S = 3.0
 counts (measured: wrong for 1.3 s)."""
 
 
+class BusyError(SourceError):
+    """Other cards are being opened or closed, and this one cannot be opened until they are."""
+
+
 def open_card(request: Request) -> Stream:
     """Open the card that `request` names; may block, so the thinking thread never calls it.
 
     Raises:
+        BusyError: If other cards keep it from being opened for the moment.
         SourceError: If it is not there or cannot be opened now.
         DependencyError: If PortAudio is not installed.
     """
@@ -194,7 +199,7 @@ def library() -> Any:
 def _initialise_again() -> None:
     """Make PortAudio see new cards; the open ones are recalled and opened anew by their sources."""
     sd = library()
-    busy = SourceError("another sound card hangs, so new ones cannot be opened yet.")
+    busy = BusyError("another sound card hangs, so new ones cannot be opened yet.")
     if any(stream.busy for stream in list(_streams)):
         raise busy
     for stream in list(_streams):

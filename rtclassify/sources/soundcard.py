@@ -17,7 +17,7 @@ from rtclassify.errors import RtclassifyError, SourceError
 from rtclassify.sources import Request
 from rtclassify.sources.cards import find_card, list_cards
 from rtclassify.sources.live import ArrivalFit, Backoff, Feed
-from rtclassify.sources.portaudio import CLOSE_S, SETTLING_S, Stream, library, open_card
+from rtclassify.sources.portaudio import CLOSE_S, SETTLING_S, BusyError, Stream, library, open_card
 from rtclassify.stream import Item, Samples
 
 FIRST_RETRY_S = 0.5
@@ -86,7 +86,7 @@ class SoundcardSource:
         self._request = request
         self._feed = Feed(request, CardFit)
         self._backoff = Backoff(first_s=FIRST_RETRY_S, last_s=LAST_RETRY_S)
-        self._asked_s = self._retry_s = 0.0
+        self._asked_s = self._retry_s = self._wanted_s = 0.0
         self._stream: Stream | None = None
         self._opener: threading.Thread | None = None
         self._opened: queue.SimpleQueue[Stream | Exception] = queue.SimpleQueue()
@@ -105,6 +105,7 @@ class SoundcardSource:
     def __enter__(self) -> Self:
         """Start to open the card; its audio, or why there is none, comes with `read`."""
         self._closed.clear()
+        self._wanted_s = self._request.clock.now()
         self._open()
         return self
 
@@ -135,6 +136,7 @@ class SoundcardSource:
         if self._stream.recalled:
             items += self._feed.end("PortAudio looked for new sound cards")
             self._drop()
+            self._wanted_s = self._request.clock.now()
             self._open()
         elif fault := self._stream.fault():
             items += self._feed.lost(fault)
@@ -162,7 +164,10 @@ class SoundcardSource:
             return self._feed.begin(outcome.capture)
         if not isinstance(outcome, SourceError):
             raise outcome
-        self._retry_s = self._request.clock.now() + self._backoff.next_s()
+        now = self._request.clock.now()
+        self._retry_s = now + self._backoff.next_s()
+        if isinstance(outcome, BusyError) and now < self._wanted_s + PATIENCE_S:
+            return []
         return self._feed.lost(str(outcome))
 
     def _open(self) -> None:
