@@ -66,6 +66,13 @@ def encoded(folder: Path, name: str, *options: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["a.mka", "a.m4a", "a.mp3"])
+def test_tags_in_another_alphabet_cost_no_audio(tmp_path: Path, name: str) -> None:
+    path = encoded(tmp_path, name, "-metadata", "title=AAAA")
+    path.write_bytes(path.read_bytes().replace(b"AAAA", b"\xca\xc1\xff\xca"))
+    assert abs(len(audio(read_all(source(path)))) / RATE - 10.0) < 0.1
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 def test_a_wav_is_read_sample_for_sample(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "a.wav"

@@ -66,7 +66,13 @@ class Decoder:
     ) -> None:
         self._name = name
         try:
-            self._container = av.open(origin, "r", timeout=timeout_s, options=dict(options or {}))
+            self._container = av.open(
+                origin,
+                "r",
+                timeout=timeout_s,
+                options=dict(options or {}),
+                metadata_errors="replace",  # tags in other alphabets must not cost the audio
+            )
         except (FFmpegError, OSError) as error:
             raise SourceError(f"{name} cannot be played: {_reason(error)}") from error
         if not self._container.streams.audio:
