@@ -19,9 +19,10 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 import soundfile
 
@@ -48,6 +49,17 @@ LANGUAGE = re.compile(r"_([a-z]{2}(?:_[A-Za-z]{2})?)$")
 VOICE_FOLDERS = {"klettres-data": 3, "ktuberling-data": 4, "hedgewars-data": 7}
 
 
+class Entry(NamedTuple):
+    """A line of ``corpus.tsv``: a recording, or a part of one between two seconds."""
+
+    path: str
+    start: str
+    end: str
+    labels: str
+    split: str
+    source: str
+
+
 def main() -> int:
     """Run the steps; the exit code is 1 if a catalogued recording is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -63,12 +75,17 @@ def main() -> int:
     else:
         for group in read_tsv(HERE / "pack.tsv"):
             clone(group, chosen.folder / "repositories", pack)
-    exclusions = read_tsv(HERE / "exclusions.tsv")
-    kept = [row for row in rows if not excluded(row, exclusions)]
-    problems = [f"{where(row)}: {what}" for row in kept if (what := wrong(row, chosen.folder))]
+    entries = [*catalog_entries(rows), *pack_entries(pack)]
+    kept = corrected(entries, read_tsv(HERE / "corrections.tsv"))
+    used = {entry.path for entry in kept}
+    problems = [
+        f"{where(row)}: {what}"
+        for row in rows
+        if where(row) in used and (what := wrong(row, chosen.folder))
+    ]
     for problem in problems:
         print(f"missing: {problem}", file=sys.stderr)
-    listed = write_list(chosen.folder, [*catalog_entries(kept), *pack_entries(pack)])
+    listed = write_list(chosen.folder, kept)
     print(f"{listed} recordings in {chosen.folder / 'corpus.tsv'}, {len(problems)} missing.")
     return 1 if problems else 0
 
@@ -167,12 +184,34 @@ def where(row: dict[str, str]) -> str:
     return f"unpacked/{row['package']}/{row['path']}"
 
 
-def excluded(row: dict[str, str], exclusions: list[dict[str, str]]) -> bool:
-    """Say whether a catalogued recording is left out because its class is wrong."""
-    return any(
-        row["class"] == rule["class"] and fnmatchcase(where(row), rule["path"])
-        for rule in exclusions
-    )
+def corrected(entries: Iterable[Entry], rules: list[dict[str, str]]) -> list[Entry]:
+    """Cut entries where corrections say so; leave out, or label anew, what they name.
+
+    A rule names paths by a pattern and the labels that they have before. Without a beginning and
+    an end it speaks of the whole recording.
+    """
+    kept: list[Entry] = []
+    for entry in entries:
+        mine = [rule for rule in rules if speaks_of(rule, entry)]
+        pieces, begun = [], "0"
+        for rule in sorted(mine, key=lambda rule: float(rule["start"] or 0)):
+            if float(rule["start"] or 0) > float(begun):
+                pieces.append(entry._replace(start=begun, end=rule["start"]))
+            if rule["labels"]:
+                new = entry._replace(start=rule["start"], end=rule["end"], labels=rule["labels"])
+                pieces.append(new)
+            begun = rule["end"]
+            if not begun:
+                break
+        else:
+            pieces.append(entry._replace(start=begun) if mine else entry)
+        kept += pieces
+    return kept
+
+
+def speaks_of(rule: dict[str, str], entry: Entry) -> bool:
+    """Say whether a correction is about a recording."""
+    return rule["was"] == entry.labels and fnmatchcase(entry.path, rule["path"])
 
 
 def wrong(row: dict[str, str], folder: Path) -> str:
@@ -206,30 +245,30 @@ def voice(row: dict[str, str]) -> str:
     return package
 
 
-def catalog_entries(rows: list[dict[str, str]]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield path, labels, split and source of every catalogued recording."""
+def catalog_entries(rows: list[dict[str, str]]) -> Iterator[Entry]:
+    """Yield every catalogued recording."""
     for row in rows:
-        yield where(row), LABELS[row["class"]], row["split"], voice(row)
+        yield Entry(where(row), "", "", LABELS[row["class"]], row["split"], voice(row))
 
 
-def pack_entries(pack: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yield path, labels, split and source of every recording of the pack."""
+def pack_entries(pack: Path) -> Iterator[Entry]:
+    """Yield every recording of the pack."""
     for path in sorted(pack.glob("*/*/*")):
         kind, source = path.parts[-3:-1]
         if path.suffix.lower() in SOUNDS:
             split = "val" if f"{kind}/{source}" in PACK_VALIDATION else "train"
             name = f"{source}-{kind}" if kind == "singing" else source
-            yield f"pack/{kind}/{source}/{path.name}", LABELS[kind], split, name
+            place = f"pack/{kind}/{source}/{path.name}"
+            yield Entry(place, "", "", LABELS[kind], split, name)
 
 
-def write_list(folder: Path, entries: list[tuple[str, str, str, str]]) -> int:
+def write_list(folder: Path, entries: Iterable[Entry]) -> int:
     """Write ``corpus.tsv`` with the entries that are there; return how many that is."""
-    kept = [entry for entry in entries if (folder / entry[0]).is_file()]
+    kept = [entry for entry in entries if (folder / entry.path).is_file()]
     with (folder / "corpus.tsv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow(["path", "start", "end", "labels", "split", "source"])
-        for path, labels, split, source in kept:
-            table.writerow([path, "", "", labels, split, source])
+        table.writerow(Entry._fields)
+        table.writerows(kept)
     return len(kept)
 
 

@@ -76,21 +76,65 @@ def test_a_voice_is_a_source_of_its_own(
     assert corpus.voice(row(package=package, path=path)) == source
 
 
-def test_only_the_wrong_class_is_excluded(corpus: ModuleType) -> None:
-    rules = [{"class": "noise", "path": "unpacked/p/*/announcer/*"}]
-    path = "usr/announcer/bam.wav"
-
-    assert corpus.excluded(row(**{"class": "noise", "path": path}), rules)
-    assert not corpus.excluded(row(path=path), rules)
-    assert not corpus.excluded(row(**{"class": "noise", "path": "usr/rain.wav"}), rules)
+def rule(**known: str) -> dict[str, str]:
+    return {"path": "a.ogg", "was": "music", "start": "", "end": "", "labels": ""} | known
 
 
-def test_every_exclusion_excludes_something_and_says_why(corpus: ModuleType) -> None:
-    rows = corpus.read_tsv(ROOT / "corpus" / "catalog.tsv")
+def pieces(corpus: ModuleType, *rules: dict[str, str]) -> list[tuple[str, str, str]]:
+    entry = corpus.Entry("a.ogg", "", "", "music", "train", "p")
+    return [(e.start, e.end, e.labels) for e in corpus.corrected([entry], list(rules))]
 
-    for rule in corpus.read_tsv(ROOT / "corpus" / "exclusions.tsv"):
-        assert rule["reason"]
-        assert any(corpus.excluded(row, [rule]) for row in rows), rule["path"]
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        ([], [("", "", "music")]),
+        ([rule(was="other")], [("", "", "music")]),
+        ([rule(path="b.ogg")], [("", "", "music")]),
+        ([rule()], []),
+        ([rule(labels="other")], [("", "", "other")]),
+        ([rule(end="4.5", labels="other")], [("", "4.5", "other"), ("4.5", "", "music")]),
+        ([rule(start="9")], [("0", "9", "music")]),
+        (
+            [rule(start="20", end="30"), rule(start="3", end="5", labels="other")],
+            [
+                ("0", "3", "music"),
+                ("3", "5", "other"),
+                ("5", "20", "music"),
+                ("30", "", "music"),
+            ],
+        ),
+    ],
+)
+def test_a_correction_leaves_out_or_labels_anew_what_it_names(
+    corpus: ModuleType, rules: list[dict[str, str]], kept: list[tuple[str, str, str]]
+) -> None:
+    assert pieces(corpus, *rules) == kept
+
+
+def test_a_correction_names_paths_by_a_pattern(corpus: ModuleType) -> None:
+    rules = [rule(path="unpacked/p/*/announcer/*", was="other")]
+    entries = [
+        corpus.Entry(f"unpacked/p/usr/{path}", "", "", "other", "train", "p")
+        for path in ("announcer/bam.wav", "rain.wav")
+    ]
+
+    assert [e.path for e in corpus.corrected(entries, rules)] == ["unpacked/p/usr/rain.wav"]
+
+
+def test_every_correction_is_about_something_and_says_why(corpus: ModuleType) -> None:
+    entries = list(corpus.catalog_entries(corpus.read_tsv(ROOT / "corpus" / "catalog.tsv")))
+    seconds = {
+        corpus.where(row): float(row["seconds"])
+        for row in corpus.read_tsv(ROOT / "corpus" / "catalog.tsv")
+    }
+
+    for one in corpus.read_tsv(ROOT / "corpus" / "corrections.tsv"):
+        assert one["reason"]
+        assert one["labels"] in {"", "speech", "music", "speech+music", "other"}
+        about = [entry.path for entry in entries if corpus.speaks_of(one, entry)]
+        assert about, one["path"]
+        assert all(float(one["end"] or one["start"] or 0) <= seconds[path] for path in about), one
 
 
 def test_what_is_missing_cut_or_unreadable_is_told(corpus: ModuleType, tmp_path: Path) -> None:
@@ -163,6 +207,6 @@ def test_a_repository_is_cloned_at_its_commit_and_only_its_paths(
 def test_no_source_is_on_both_sides(corpus: ModuleType) -> None:
     entries = list(corpus.catalog_entries(corpus.read_tsv(ROOT / "corpus" / "catalog.tsv")))
 
-    sides = {source: split for _, _, split, source in entries}
+    sides = {entry.source: entry.split for entry in entries}
 
-    assert all(sides[source] == split for _, _, split, source in entries)
+    assert all(sides[entry.source] == entry.split for entry in entries)
