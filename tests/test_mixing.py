@@ -17,7 +17,7 @@ from rtclassify.training import augment, synthetic
 from rtclassify.training.bands import Bands
 from rtclassify.training.layers import Layer, mix, quieter
 from rtclassify.training.library import Library, Take
-from rtclassify.training.mix import MADE, Mixer
+from rtclassify.training.mix import MADE, SINGING, SONG, TUNE, Mixer
 from rtclassify.training.spectra import Kept, Listener, Power, of_frames, power
 
 RATE = 16_000
@@ -184,6 +184,40 @@ def test_single_words_count_less_than_running_speech() -> None:
     assert drawn.count("words") / 400 < 0.2
 
 
+def test_noise_is_also_played_backwards_and_other_kinds_are_not() -> None:
+    """What gets louder all the time gets softer when it is reversed."""
+    swelling = np.log(1e-3 + np.linspace(0, 1, 600, dtype=np.float32))[:, None]
+    clip = (swelling + np.zeros((1, FRONTEND.bands), np.float32)).astype(np.float16)
+    shelf = Library([Take("other", "a", clip)], bands())
+    rng = np.random.default_rng(0)
+
+    def falls(*, wild: bool) -> float:
+        """The share of stretches that are mostly softer at their ends."""
+        drawn = [
+            of_frames(shelf.stretch(shelf.voices["other"][0], 100, rng, wild=wild))
+            for _ in range(200)
+        ]
+        return float(np.mean([one[:20].sum() > one[-20:].sum() for one in drawn]))
+
+    assert falls(wild=True) > falls(wild=False) + 0.2
+
+
+def test_music_is_sung_made_up_and_recorded() -> None:
+    """Each kind of music has a pitch of its own here, and all of them come up."""
+    hz = {SONG: 300.0, SINGING: 700.0, TUNE: 1_600.0, "music": 3_500.0}
+    takes = [Take(kind, kind, tone(pitch, 6.0)) for kind, pitch in hz.items()]
+    silent = [Take(kind, kind, tone(7_000.0, 6.0)) for kind in ("speech", MADE)]
+    made = Mixer(Library([*takes, *silent], bands()), FRAMES, np.random.default_rng(1))
+
+    loudest = [
+        float(bands().hz[made.music()[0].power.sum(axis=0)[:58].argmax()]) for _ in range(200)
+    ]
+
+    nearest = [min(hz, key=lambda kind: abs(np.log(hz[kind] / one))) for one in loudest]
+    assert {kind: nearest.count(kind) > 8 for kind in hz} == dict.fromkeys(hz, True)
+    assert nearest.count("music") > 80
+
+
 @given(factor=st.floats(0.8, 1.25))
 @EXAMPLES
 def test_a_shift_moves_a_tone_to_its_new_frequency(factor: float) -> None:
@@ -200,6 +234,16 @@ def test_distortion_keeps_the_shape_and_stays_finite(seed: int) -> None:
 
     assert made.shape == (FRAMES, FRONTEND.bands)
     assert np.all(np.isfinite(made) & (made > 0))
+
+
+def test_a_notch_takes_a_few_bands_away_in_every_frame_alike() -> None:
+    before = sound()
+
+    share = augment.notched(before, np.random.default_rng(1)) / before
+
+    assert np.allclose(share, share[0], rtol=1e-4)
+    assert 0.5 < np.mean(share[0] == 1) < 1
+    assert np.all(share[0][share[0] != 1] <= 0.1)
 
 
 def test_a_room_goes_on_after_the_sound() -> None:

@@ -18,10 +18,11 @@ from rtclassify.training.spectra import Power, of_frames
 LOW_PASS_HZ = (3_400.0, 4_000.0, 5_500.0, 7_000.0)
 TELEPHONE_HZ = (300.0, 3_400.0)
 TELEPHONE_ODDS, LOW_PASS_ODDS, HIGH_PASS_ODDS = 0.15, 0.4, 0.1
-ROOM_ODDS, COMPRESSION_ODDS, CLIPPING_ODDS, CODEC_ODDS, COMPANDING_ODDS = 0.25, 0.2, 0.1, 0.2, 0.1
+ROOM_ODDS, COMPRESSION_ODDS, CLIPPING_ODDS, CODEC_ODDS, COMPANDING_ODDS = 0.3, 0.2, 0.1, 0.2, 0.1
 GAIN_DBFS = (-56.0, -8.0)
 DITHER_DBFS, COARSE_DBFS = (-100.0, -70.0), (-70.0, -48.0)
 COARSE_ODDS = 0.1
+NOTCH_ODDS, NOTCHES, NOTCH_BANDS, NOTCH_DB = 0.4, 3, 9, (10.0, 60.0)
 DECAYS_S = np.geomspace(0.15, 1.8, 12)
 
 
@@ -30,6 +31,8 @@ def distort(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     if happens(rng, ROOM_ODDS):
         power = roomy(power, bands, rng)
     power = relayed(power, bands, rng)
+    if happens(rng, NOTCH_ODDS):
+        power = notched(power, rng)
     if happens(rng, COMPRESSION_ODDS):
         power = compressed(power, bands, rng)
     if happens(rng, CLIPPING_ODDS):
@@ -77,6 +80,15 @@ def relayed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
         return tilt / (1 + (low_hz / hz) ** 16) / (1 + (hz / high_hz) ** 24)
 
     return bands.shaped(power, curve)
+
+
+def notched(power: Power, rng: np.random.Generator) -> Power:
+    """Take a few bands away, so that no single one is relied on (SpecAugment, Park et al. 2019)."""
+    gain = np.ones(power.shape[1], np.float32)
+    for _ in range(rng.integers(1, NOTCHES, endpoint=True)):
+        start, width = rng.integers(power.shape[1]), rng.integers(1, NOTCH_BANDS)
+        gain[start : start + width] = 10 ** (-rng.uniform(*NOTCH_DB) / 10)
+    return power * gain
 
 
 def compressed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:

@@ -17,16 +17,17 @@ from rtclassify.corpus.dataset import Clip, Heard, Split
 from rtclassify.errors import DataError
 from rtclassify.evaluation.conditions import CONDITIONS
 from rtclassify.evaluation.shelf import floats
+from rtclassify.evaluation.suite import SINGERS
 from rtclassify.evaluation.trial import CLEAN
 from rtclassify.frontends import Frontend, frame_count
 from rtclassify.frontends.log_stft import LogStft
 from rtclassify.stream import Samples
-from rtclassify.training import article, evaluate, song, synthetic, tfds
+from rtclassify.training import article, evaluate, song, synthetic, tfds, tune
 from rtclassify.training.bands import Bands
 from rtclassify.training.evaluate import Validation
 from rtclassify.training.feed import Batch, ahead
 from rtclassify.training.library import Library, Take
-from rtclassify.training.mix import MADE, SONG, Mixer
+from rtclassify.training.mix import MADE, SINGING, SONG, TUNE, Mixer
 from rtclassify.training.shaping import happens
 from rtclassify.training.spectra import Listener
 from rtclassify.training.step import Ear
@@ -35,8 +36,8 @@ Sides = dict[Split, list[Heard]]
 
 EPOCH_WINDOWS = 8_192
 SHORTEST_S = 0.1
-MADE_CLIPS, SONGS = 800, 400
-MADE_S, SONG_S = 6.0, 12.0
+MADE_CLIPS, SONGS, TUNES = 1_500, 800, 800
+MADE_S, SONG_S, TUNE_S = 6.0, 12.0, 8.0
 LINKED_ODDS, LINKED_S = 0.5, 60.0
 LINKS = {"limited": 0.3, "telephone": 0.2, "room": 0.2, "AM": 0.1, "mp3 32k": 0.1, "opus 16k": 0.1}
 """Every other recording is kept a second time, a minute of it, as it comes out of one of these."""
@@ -159,13 +160,14 @@ def _takes(
     """Return the frames of recordings, of noise that is made, and of speech turned into song."""
     listener, rate = Listener(frontend), frontend.rate
     spoken = [audio for clip, audio in heard if clip.kind == "speech"]
-    watcher.begin("listening", len(heard) + MADE_CLIPS + SONGS)
+    watcher.begin("listening", len(heard) + MADE_CLIPS + SONGS + TUNES)
     takes = []
     for clip, audio in heard:
-        takes.append(Take(clip.kind, clip.source, listener.keep(audio)))
+        kind = SINGING if clip.source.endswith(SINGERS) else clip.kind
+        takes.append(Take(kind, clip.source, listener.keep(audio)))
         if happens(rng, LINKED_ODDS):
             linked = _linked(audio, rate, rng)
-            takes.append(Take(clip.kind, clip.source, listener.keep(linked)))
+            takes.append(Take(kind, clip.source, listener.keep(linked)))
         watcher.advance(1)
     level = np.float32(10 ** (MADE_DBFS / 20))
     for _ in range(MADE_CLIPS):
@@ -175,6 +177,10 @@ def _takes(
     for _ in range(SONGS):
         speech = joined(spoken, int(SONG_S * rate), rng)
         takes.append(Take(SONG, SONG, listener.keep(song.sung(speech, rate, rng))))
+        watcher.advance(1)
+    for _ in range(TUNES):
+        piece = level * tune.played(int(TUNE_S * rate), rate, rng)
+        takes.append(Take(TUNE, TUNE, listener.keep(piece)))
         watcher.advance(1)
     return [take for take in takes if len(take.kept)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,16 +16,23 @@ from rtclassify.training.shaping import happens
 from rtclassify.training.spectra import Power
 
 BABBLE_VOICES = (6, 10)
-BABBLE_ODDS, MADE_ODDS = 0.1, 0.4
-SONG_ODDS = 0.15
+BABBLE_ODDS, MADE_ODDS = 0.1, 0.45
+OVERLAP_ODDS = 0.15
 BED_ODDS, BED_DB = 0.3, (-50.0, -15.0)
-OVER_MUSIC_DB = (-7.0, 18.0)
+OVER_MUSIC_DB = (-8.0, 17.0)
 DUCKING_ODDS, DUCKING_DB = 0.4, (2.0, 12.0)
 
 MADE = "made"
 """The kind of noise that was synthesised, of which beds are made too."""
 SONG = "song"
 """The kind of song that was made of speech."""
+SINGING = "singing"
+"""The kind of recordings of sung music."""
+TUNE = "tune"
+"""The kind of music that was made up."""
+SUNG = {SONG: 0.13, SINGING: 0.12}
+PIECES = SUNG | {TUNE: 0.12, "music": 0.63}
+"""How often a layer of music is of which kind, where there are all of them."""
 
 
 class Mixer:
@@ -42,13 +49,13 @@ class Mixer:
         self._frames = frames
         self._rng = rng
         odds: dict[Callable[[], Scene], float] = {
-            self.speech: 0.17,
-            self.music: 0.17,
-            self.other: 0.17,
+            self.speech: 0.16,
+            self.music: 0.18,
+            self.other: 0.16,
             self.speech_over_music: 0.17,
             self.speech_in_noise: 0.1,
-            self.music_in_noise: 0.05,
-            self.layered_music: 0.04,
+            self.music_in_noise: 0.06,
+            self.layered_music: 0.08,
             self.change: 0.1,
             self.talk_over: 0.07,
         }
@@ -72,8 +79,11 @@ class Mixer:
             )
 
     def speech(self) -> Scene:
-        """One voice."""
-        return [self._stretch("speech")]
+        """One voice, now and then another that talks at the same time."""
+        voice = self._stretch("speech")
+        if happens(self._rng, OVERLAP_ODDS):
+            return [voice, quieter(self._stretch("speech"), self._rng.uniform(0.0, 12.0))]
+        return [voice]
 
     def music(self) -> Scene:
         """One piece."""
@@ -99,8 +109,9 @@ class Mixer:
         return [self._music(), quieter(self._noise(), self._rng.uniform(3.0, 30.0))]
 
     def layered_music(self) -> Scene:
-        """Two pieces at once, as a song is a voice and a band."""
-        return [self._music(), quieter(self._music(), self._rng.uniform(-6.0, 12.0))]
+        """Two pieces at once, mostly as a song is a voice and a band."""
+        first = self._music(SUNG if happens(self._rng, 0.7) else PIECES)
+        return [first, quieter(self._music(), self._rng.uniform(-6.0, 12.0))]
 
     def speech_over_music(self) -> Scene:
         """A presenter over a record, often ducking it."""
@@ -133,10 +144,10 @@ class Mixer:
     def _plain(self) -> Scene:
         return self._scenes[self._rng.choice(4, p=(0.32, 0.34, 0.2, 0.14))]()
 
-    def _music(self) -> Layer:
-        if SONG in self._library.voices and happens(self._rng, SONG_ODDS):
-            return self._stretch(SONG)
-        return self._stretch("music")
+    def _music(self, odds: Mapping[str, float] = PIECES) -> Layer:
+        there = [kind for kind in odds if kind in self._library.voices] or ["music"]
+        shares = np.array([odds.get(kind, 1.0) for kind in there])
+        return self._stretch(str(self._rng.choice(there, p=shares / shares.sum())))
 
     def _stretch(self, kind: str) -> Layer:
         power = levelled(self._drawn(kind))
@@ -160,13 +171,13 @@ class Mixer:
 
     def _drawn(self, kind: str) -> Power:
         voice = self._library.draw(kind, self._rng)
-        return self._library.stretch(voice, self._frames, self._rng)
+        return self._library.stretch(voice, self._frames, self._rng, wild=not LABELS_OF[kind])
 
 
 LABELS_OF = {
     "speech": frozenset({"speech"}),
     "music": frozenset({"music"}),
-    SONG: frozenset({"music"}),
+    **dict.fromkeys((SONG, SINGING, TUNE), frozenset({"music"})),
     "both": frozenset(LABELS),
     "other": frozenset[str](),
     MADE: frozenset[str](),

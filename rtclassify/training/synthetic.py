@@ -84,8 +84,48 @@ def impulses(samples: int, rate: int, rng: np.random.Generator) -> Samples:
     return rung[:samples].astype(np.float32) + 0.003 * white(samples, rng)
 
 
-MAKERS: tuple[Maker, ...] = (coloured, gusts, hum, lines, beeps, impulses)
-ODDS = (0.22, 0.22, 0.13, 0.1, 0.1, 0.23)
+def calls(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Birds, barks, cries, zaps, squeaks: short gliding sounds in no scale and no metre."""
+    audio = (10 ** rng.uniform(-3.5, -1.0) * _unit(coloured(samples, rate, rng))).astype(np.float32)
+    middle_hz, span = np.exp(rng.uniform(np.log(120), np.log(rate / 4))), rng.uniform(0.1, 2.0)
+    longest_s, gap_s = np.exp(rng.uniform(np.log(0.04), np.log(0.9))), rng.uniform(0.02, 1.5)
+    rough, partials = rng.choice([0.0, rng.uniform(0, 1)]), int(rng.integers(1, 9))
+    fall, at = rng.uniform(0.5, 2.0), int(rng.uniform(0, gap_s) * rate)
+    while at < samples:
+        length = max(32, int(longest_s * rng.uniform(0.3, 1.0) * rate))
+        place = np.linspace(0, 1, length)
+        bends = rng.uniform(-span, span, 4)
+        hz = middle_hz * 2 ** np.interp(place, np.linspace(0, 1, 4), bends)
+        phase = 2 * np.pi * np.cumsum(np.minimum(hz, rate / 2.2)) / rate
+        tone = sum(
+            np.sin(order * phase) * (order * hz < rate / 2.1) / order**fall
+            for order in range(1, partials + 1)
+        )
+        sound = (1 - rough) * tone + rough * white(length, rng)
+        shape = np.minimum(1, place / rng.uniform(0.01, 0.5)) * (1 - place) ** rng.uniform(0.3, 3)
+        end = min(samples, at + length)
+        audio[at:end] += (rng.uniform(0.2, 1) * sound * shape)[: end - at].astype(np.float32)
+        at = end + int(rng.exponential(gap_s) * rate)
+    return audio
+
+
+def blows(samples: int, rate: int, rng: np.random.Generator) -> Samples:
+    """Doors, shots, thunder, steps, things that fall: bursts, each with a colour of its own."""
+    audio = (10 ** rng.uniform(-3.5, -1.0) * _unit(coloured(samples, rate, rng))).astype(np.float32)
+    at, gap_s = 0, np.exp(rng.uniform(np.log(0.1), np.log(3.0)))
+    decays_s = np.sort(np.exp(rng.uniform(np.log(0.01), np.log(2.0), 2)))
+    while at < samples:
+        decay_s = rng.uniform(*decays_s)
+        length = min(samples - at, int(4 * decay_s * rate) + 16)
+        fades = np.exp(-np.arange(length) / (decay_s * rate))
+        burst = _unit(coloured(max(length, 256), rate, rng))[:length] * fades
+        audio[at : at + length] += (rng.uniform(0.2, 1) * burst).astype(np.float32)
+        at += int(rng.exponential(gap_s) * rate) + 1
+    return audio
+
+
+MAKERS: tuple[Maker, ...] = (coloured, gusts, hum, lines, beeps, impulses, calls, blows)
+ODDS = (0.16, 0.18, 0.1, 0.07, 0.08, 0.17, 0.14, 0.1)
 BEDS: tuple[Maker, ...] = (hum, lines, coloured)
 
 
