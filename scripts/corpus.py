@@ -45,6 +45,8 @@ SOUNDS = {".wav", ".ogg", ".mp3", ".flac"}
 RAW_BYTES_PER_S = {".g722": 8000.0, ".gsm": 1650.0}
 # The end of the names in tuxpaint-stamps-default.
 LANGUAGE = re.compile(r"_([a-z]{2}(?:_[A-Za-z]{2})?)$")
+# Packages whose music is sung throughout; training draws sung music by itself.
+SUNG = {"marsshooter-data"}
 # The voice of a file, where a package holds several: its language or role in the path.
 VOICE_FOLDERS = {"klettres-data": 3, "ktuberling-data": 4, "hedgewars-data": 7}
 
@@ -236,7 +238,7 @@ def voice(row: dict[str, str]) -> str:
     """Return the source of a catalogued recording: its package, and its voice where it has many."""
     package, parts = row["package"], Path(row["path"]).parts
     if row["class"] != "speech":
-        return package
+        return f"{package}-singing" if row["class"] == "music" and package in SUNG else package
     if package in VOICE_FOLDERS:
         return f"{package}/{parts[VOICE_FOLDERS[package]]}"
     if package == "tuxpaint-stamps-default":

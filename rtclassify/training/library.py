@@ -22,7 +22,7 @@ CUT_S = (1.0, 4.0)
 PAUSE_S = (0.05, 0.6)
 FLOOR_DB = (-75.0, -35.0)
 TEMPO_SHARE, TEMPO = 0.5, (0.85, 1.18)
-PITCH_SHARE, PITCH = 0.5, (0.87, 1.15)
+PITCH_SHARE, PITCH = 0.5, (0.8, 1.27)
 WILD_TEMPO, WILD_PITCH, BACKWARDS_SHARE = (0.6, 1.7), (0.6, 1.6), 0.4
 """Of noise, which is scarce and stays noise whatever is done to it."""
 
