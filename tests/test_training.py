@@ -391,6 +391,7 @@ def few(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(evaluate, "PROGRAMMES", 1)
     patch.setattr(material, "MADE_CLIPS", 4)
     patch.setattr(material, "SONGS", 4)
+    patch.setattr(material, "TUNES", 4)
     patch.setattr(material, "EPOCH_WINDOWS", 32)
 
 

@@ -18,10 +18,10 @@ MOMENTUM = 0.95
 
 @dataclass(frozen=True)
 class ColumnCnn:
-    """Convolutions that see half a second, then a head that answers per column.
+    """Convolutions that see almost half a second, then a head that answers per column.
 
-    The first two keep every frame and halve the bands, the third takes a step of a tenth of a
-    second: a first layer with that stride learned much slower. In the head, dilated convolutions and the mean over all columns let each column hear
+    The first two keep every frame and halve the bands; the third takes a step of a tenth of a
+    second. In the head, dilated convolutions and the mean over all columns let each column hear
     the whole window, on both sides of it.
 
     Args:

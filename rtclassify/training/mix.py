@@ -19,7 +19,7 @@ BABBLE_VOICES = (6, 10)
 BABBLE_ODDS, MADE_ODDS = 0.1, 0.45
 OVERLAP_ODDS = 0.15
 BED_ODDS, BED_DB = 0.3, (-50.0, -15.0)
-OVER_MUSIC_DB = (-8.0, 17.0)
+OVER_MUSIC_DB = (-9.0, 16.0)
 DUCKING_ODDS, DUCKING_DB = 0.4, (2.0, 12.0)
 
 MADE = "made"
@@ -50,9 +50,9 @@ class Mixer:
         self._rng = rng
         odds: dict[Callable[[], Scene], float] = {
             self.speech: 0.16,
-            self.music: 0.18,
-            self.other: 0.16,
-            self.speech_over_music: 0.17,
+            self.music: 0.16,
+            self.other: 0.15,
+            self.speech_over_music: 0.2,
             self.speech_in_noise: 0.1,
             self.music_in_noise: 0.06,
             self.layered_music: 0.08,

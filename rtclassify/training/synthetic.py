@@ -125,7 +125,7 @@ def blows(samples: int, rate: int, rng: np.random.Generator) -> Samples:
 
 
 MAKERS: tuple[Maker, ...] = (coloured, gusts, hum, lines, beeps, impulses, calls, blows)
-ODDS = (0.16, 0.18, 0.1, 0.07, 0.08, 0.17, 0.14, 0.1)
+ODDS = (0.17, 0.18, 0.11, 0.08, 0.08, 0.17, 0.1, 0.11)
 BEDS: tuple[Maker, ...] = (hum, lines, coloured)
 
 
