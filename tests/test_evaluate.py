@@ -13,6 +13,7 @@ import soundfile
 from test_engine import untrained
 from typer.testing import CliRunner, Result
 
+from rtclassify import bundle
 from rtclassify.cli import app, scoreboard
 from rtclassify.errors import RtclassifyError
 
@@ -143,8 +144,23 @@ def test_labels_that_are_right_have_no_error(data: Path, tmp_path: Path) -> None
     assert report["cpu_s_per_hour"] is None
 
 
+@pytest.fixture(scope="module")
+def decided_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model none of whose answers is near one half, where a hop's mean could change sides."""
+    known = bundle.load(tiny_bundle)
+    answers = known.model.get_layer("head").get_layer("answers")
+    weights, bias = answers.get_weights()
+    answers.set_weights([weights / 10, bias + np.array([3.0, -3.0], np.float32)])
+    path = tmp_path_factory.mktemp("bundles") / "decided"
+    bundle.save(
+        path, model=known.model, frontend=known.frontend, network=known.network,
+        labels=("speech", "music"), data={}, metrics={}, card="decided",
+    )  # fmt: skip
+    return path
+
+
 def test_what_classify_writes_is_judged_like_the_model_itself(
-    tiny_bundle: Path, data: Path, tmp_path: Path
+    decided_bundle: Path, data: Path, tmp_path: Path
 ) -> None:
     """Long recordings alone: short ones are strung together for a model, and not in a file."""
     folder = tmp_path / "long"
@@ -154,11 +170,13 @@ def test_what_classify_writes_is_judged_like_the_model_itself(
     written = tmp_path / "said.jsonl"
     files = sorted(folder.rglob("*.wav"))
     said = CliRunner().invoke(
-        app, ["classify", *map(str, files), "--model", str(tiny_bundle), "-o", str(written)]
+        app, ["classify", *map(str, files), "--model", str(decided_bundle), "-o", str(written)]
     )
     assert said.exit_code == 0, said.output
 
-    result = evaluate(tiny_bundle, folder, "--labels", written, "--json", tmp_path / "figures.json")
+    result = evaluate(
+        decided_bundle, folder, "--labels", written, "--json", tmp_path / "figures.json"
+    )
 
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "figures.json").read_text())
