@@ -6,15 +6,21 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self, cast
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.container import InputContainer
 from av.error import FFmpegError
 
 from rtclassify.errors import SourceError
 from rtclassify.stream import Samples
+
+LENIENT: dict[str, Any] = {}
+"""Tags in other alphabets must not cost the audio; since PyAV 19 they never do."""
+if int(av.__version__.partition(".")[0]) < 19:  # noqa: PLR2004 - a version
+    LENIENT["metadata_errors"] = "replace"
 
 JITTER_S = 0.010
 """Timestamps of containers are rounded, to a millisecond at worst."""
@@ -66,15 +72,10 @@ class Decoder:
     ) -> None:
         self._name = name
         try:
-            self._container = av.open(
-                origin,
-                "r",
-                timeout=timeout_s,
-                options=dict(options or {}),
-                metadata_errors="replace",  # tags in other alphabets must not cost the audio
-            )
+            opened = av.open(origin, "r", timeout=timeout_s, options=dict(options or {}), **LENIENT)
         except (FFmpegError, OSError) as error:
             raise SourceError(f"{name} cannot be played: {_reason(error)}") from error
+        self._container = cast("InputContainer", opened)
         if not self._container.streams.audio:
             self._container.close()
             raise SourceError(f"{name} holds no audio")
