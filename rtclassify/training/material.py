@@ -163,7 +163,8 @@ def _takes(
     watcher.begin("listening", len(heard) + MADE_CLIPS + SONGS + TUNES)
     takes = []
     for clip, audio in heard:
-        kind = SINGING if clip.source.endswith(SINGERS) else clip.kind
+        sung = clip.kind == "music" and clip.source.endswith(SINGERS)
+        kind = SINGING if sung else clip.kind
         takes.append(Take(kind, clip.source, listener.keep(audio)))
         if happens(rng, LINKED_ODDS):
             linked = _linked(audio, rate, rng)
