@@ -27,7 +27,7 @@ class LabelSettings:
     Args:
         threshold: Probability from which an answer is yes.
         hysteresis: In segments an answer turns on at threshold + hysteresis and off at
-            threshold - hysteresis.
+            threshold - hysteresis. A label whose likeliest answer lies between is `unsure`.
         min_segment_s: Changes shorter than this do not make a segment.
         silence_dbfs: RMS level of a hop below which it is quiet.
         silence_after_s: How long it must stay quiet to be called silence.

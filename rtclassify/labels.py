@@ -9,7 +9,7 @@ heard. It knows no clock; times come with the hops.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,8 @@ from rtclassify.stream import (
 
 DITHERED_ZERO = 2.5 / 32768
 """Peak up to which audio counts as digital zero: 16-bit dither stays within two steps."""
+
+UNSURE = "unsure"
 
 HYSTERESIS_DB = 3.0
 """How far above the silence level audio must rise to end a silence."""
@@ -205,11 +207,17 @@ class Labeller:
     def _labelled(self, heard: _Heard, answers: Answers, *, final: bool) -> Label:
         """Label a hop by its cells' answers, shape (cells, labels)."""
         probs = dict(zip(self._answers, answers.mean(axis=0).tolist(), strict=True))
-        yes = [answer for answer, prob in probs.items() if prob >= self._settings.threshold]
         return Label(
-            self._channel, heard.hop.start, heard.hop.end, probs, heard.silence or name_of(yes),
-            final, heard.hop.level, self._lost, heard.captured,
+            self._channel, heard.hop.start, heard.hop.end, probs,
+            heard.silence or self._name(probs), final, heard.hop.level, self._lost, heard.captured,
         )  # fmt: skip
+
+    def _name(self, probs: Mapping[str, float]) -> str:
+        """Name what is heard; neither an answer nor `other` is earned if the likeliest wavers."""
+        threshold, margin = self._settings.threshold, self._settings.hysteresis
+        if threshold - margin < max(probs.values()) < threshold + margin:
+            return UNSURE
+        return name_of([answer for answer, prob in probs.items() if prob >= threshold])
 
     def _is_quiet(self, hop: Hop) -> bool:
         if hop.zero or hop.level.rms_dbfs is None:

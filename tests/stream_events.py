@@ -34,7 +34,9 @@ indices = st.integers(0, 10**12)
 decibels = st.none() | st.floats(-150.0, 6.0)
 levels = st.builds(Level, decibels, decibels)
 stamps = st.none() | st.builds(Stamp, st.floats(0.0, 1e6), st.floats(0.0, 10.0))
-names = st.sampled_from(["speech", "music", "speech+music", "other", "silence", "digital-silence"])
+names = st.sampled_from(
+    ["speech", "music", "speech+music", "other", "unsure", "silence", "digital-silence"]
+)
 states = st.sampled_from(get_args(CaptureState))
 probabilities = st.fixed_dictionaries(dict.fromkeys(INFO.labels, st.floats(0.0, 1.0)))
 

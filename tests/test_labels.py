@@ -9,7 +9,7 @@ import pytest
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
-from rtclassify.labels import DITHERED_ZERO, measure
+from rtclassify.labels import DITHERED_ZERO, Labeller, measure
 from rtclassify.pipeline import Pipeline
 from rtclassify.segments import name_of
 from rtclassify.stream import (
@@ -150,7 +150,28 @@ def test_an_answer_that_wavers_within_the_hysteresis_changes_no_segment() -> Non
             settings=LabelSettings(hysteresis=0.15),
         )
         assert segments(said) == [(label, 0.0, 30.0)]
-        assert {e.label for e in labels(said, final=True)} == {"speech", "other"}
+        assert {e.label for e in labels(said, final=True)} == {label, "unsure"}
+
+
+@pytest.mark.parametrize(
+    ("speech", "music", "label"),
+    [
+        (0.61, 0.0, "speech"), (0.59, 0.0, "unsure"), (0.41, 0.41, "unsure"), (0.39, 0.0, "other"),
+        (0.95, 0.45, "speech"), (0.95, 0.55, "speech+music"),
+    ],
+)  # fmt: skip
+def test_a_label_is_unsure_where_not_even_its_likeliest_answer_is_earned(
+    speech: float, music: float, label: str
+) -> None:
+    labeller = Labeller(
+        "a", ("speech", "music"), rate=RATE, window=RATE, hop=RATE, cell=RATE,
+        settings=LabelSettings(),
+    )  # fmt: skip
+    labeller.heard(measure(audio((SPEECH, 1.0)), start=0), line=None)
+
+    said = labeller.scored(np.array([[speech, music]], np.float32))
+
+    assert {e.label for e in said if isinstance(e, Label)} == {label}
 
 
 def test_digital_silence_is_told_from_a_quiet_room() -> None:

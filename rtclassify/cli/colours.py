@@ -11,6 +11,7 @@ COLOURS = {
     "music": "#e2862b",
     "speech+music": "#a06bd0",
     "other": "#8b939c",
+    "unsure": "#b9a44c",
     "silence": "#b4bac1",
     "digital-silence": "#cf5f5f",
 }

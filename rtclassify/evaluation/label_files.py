@@ -26,8 +26,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("speech", "male", "female", "voice", "talk"), ("speech",)),
     **dict.fromkeys(("music", "singing", "song"), ("music",)),
     "both": LABELS,
-    **dict.fromkeys(("", "other", "neither", "none", "noise", "noenergy", "silence"), ()),
-    **dict.fromkeys(("digital-silence", "no audio", "no-capture"), ()),
+    **dict.fromkeys(("", "other", "neither", "none", "noise", "unsure"), ()),
+    **dict.fromkeys(("silence", "noenergy", "digital-silence", "no audio", "no-capture"), ()),
 }
 """What other systems call things, in terms of `LABELS`."""
 
