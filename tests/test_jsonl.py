@@ -13,13 +13,14 @@ from stream_events import INFO, label, one_of_each
 
 from rtclassify.errors import SinkError
 from rtclassify.sinks.jsonl import JsonlSink
+from rtclassify.sinks.wire import Encoder
 from rtclassify.testing import ManualClock
 
 
 def test_lines_are_appended_to_what_a_file_holds(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     for _ in range(2):
-        with JsonlSink(str(path), INFO, ManualClock()) as sink:
+        with JsonlSink(str(path), Encoder(INFO, ManualClock())) as sink:
             sink.send([label()])
 
     topics = [json.loads(line)["topic"] for line in path.read_text().splitlines()]
@@ -28,14 +29,14 @@ def test_lines_are_appended_to_what_a_file_holds(tmp_path: Path) -> None:
 
 def test_lines_are_there_as_soon_as_send_returns(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
-    with JsonlSink(str(path), INFO, ManualClock()) as sink:
+    with JsonlSink(str(path), Encoder(INFO, ManualClock())) as sink:
         for number in range(3):
             sink.send([label(number=number)])
             assert len(path.read_text().splitlines()) == number + 1
 
 
 def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
-    with JsonlSink("-", INFO, ManualClock()) as sink:
+    with JsonlSink("-", Encoder(INFO, ManualClock())) as sink:
         sink.send(one_of_each())
     sys.stdout.write("still open\n")
 
@@ -53,7 +54,7 @@ def test_a_full_disk_is_one_sentence() -> None:
         pytest.raises(
             SinkError, match=r"^jsonl:/dev/full takes no more labels: No space left on device"
         ),
-        JsonlSink(str(full), INFO, ManualClock()) as sink,
+        JsonlSink(str(full), Encoder(INFO, ManualClock())) as sink,
     ):
         sink.send([label()])
 
@@ -63,8 +64,9 @@ def test_a_closed_pipe_is_one_sentence() -> None:
     script = (
         "from stream_events import INFO, label\n"
         "from rtclassify.sinks.jsonl import JsonlSink\n"
+        "from rtclassify.sinks.wire import Encoder\n"
         "from rtclassify.testing import ManualClock\n"
-        "with JsonlSink('-', INFO, ManualClock()) as sink:\n"
+        "with JsonlSink('-', Encoder(INFO, ManualClock())) as sink:\n"
         "    while True:\n"
         "        sink.send([label()])\n"
     )

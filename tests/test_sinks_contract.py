@@ -20,6 +20,7 @@ from rtclassify.testing import ManualClock
 
 Receive = Callable[[Sink, int], list[Message]]
 ARRIVAL_MS = 10_000
+ENCODER = Encoder(INFO, ManualClock())
 
 
 class SocketRig:
@@ -87,7 +88,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
 def test_messages_arrive_as_the_encoder_wrote_them_in_order(rig: Rig) -> None:
     clock = ManualClock()
     events = one_of_each(captured=Stamp(clock.now() - 0.04, 0.002))
-    with open_sink(rig.address, INFO, clock) as sink:
+    with open_sink(rig.address, Encoder(INFO, clock)) as sink:
         rig.attach(sink)
         sink.send(events[:2])
         sink.send([])
@@ -99,7 +100,7 @@ def test_messages_arrive_as_the_encoder_wrote_them_in_order(rig: Rig) -> None:
 
 
 def test_every_kind_of_message_is_as_the_schema_says(rig: Rig) -> None:
-    with open_sink(rig.address, INFO, ManualClock()) as sink:
+    with open_sink(rig.address, Encoder(INFO, ManualClock())) as sink:
         rig.attach(sink)
         sink.send(one_of_each())
         received = rig.received(len(one_of_each()))
@@ -110,7 +111,7 @@ def test_every_kind_of_message_is_as_the_schema_says(rig: Rig) -> None:
 
 
 def test_what_was_sent_last_is_delivered_although_the_sink_closes(rig: Rig) -> None:
-    with open_sink(rig.address, INFO, ManualClock()) as sink:
+    with open_sink(rig.address, Encoder(INFO, ManualClock())) as sink:
         rig.attach(sink)
         sink.send([label(number=number) for number in range(500)])
 
@@ -119,7 +120,7 @@ def test_what_was_sent_last_is_delivered_although_the_sink_closes(rig: Rig) -> N
 
 def test_a_sink_that_was_closed_can_be_opened_again(rig: Rig) -> None:
     for _ in range(2):
-        with open_sink(rig.address, INFO, ManualClock()) as sink:
+        with open_sink(rig.address, Encoder(INFO, ManualClock())) as sink:
             sink.send([label()])
 
 
@@ -140,7 +141,7 @@ def test_a_sink_that_was_closed_can_be_opened_again(rig: Rig) -> None:
     ],
 )
 def test_an_unusable_address_is_refused_with_one_sentence(address: str) -> None:
-    with pytest.raises(SinkError) as refusal, open_sink(address, INFO, ManualClock()):
+    with pytest.raises(SinkError) as refusal, open_sink(address, ENCODER):
         pass
 
     sentence = str(refusal.value)

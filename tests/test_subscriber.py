@@ -21,7 +21,7 @@ from stream_events import INFO, label, one_of_each
 
 from rtclassify.errors import SinkError, UsageError
 from rtclassify.sinks import zmq as sinks_zmq
-from rtclassify.sinks.wire import Message
+from rtclassify.sinks.wire import Encoder, Message
 from rtclassify.sinks.zmq import Subscription, ZmqSink
 from rtclassify.stream import Event
 from rtclassify.testing import ManualClock
@@ -33,7 +33,7 @@ PATIENCE_MS = round(PATIENCE_S * 1000)
 
 @contextlib.contextmanager
 def published(address: str = "tcp://127.0.0.1:*") -> Iterator[ZmqSink]:
-    with ZmqSink(address, INFO, ManualClock()) as sink:
+    with ZmqSink(address, Encoder(INFO, ManualClock())) as sink:
         # Tells of every subscription, not just of those that are the first of their topic.
         sink._open_socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         yield sink

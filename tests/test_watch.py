@@ -248,7 +248,7 @@ def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sink() -> Iterator[ZmqSink]:
-    with ZmqSink("tcp://127.0.0.1:*", INFO, ManualClock()) as opened:
+    with ZmqSink("tcp://127.0.0.1:*", Encoder(INFO, ManualClock())) as opened:
         opened._open_socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         yield opened
 

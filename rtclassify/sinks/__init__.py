@@ -8,32 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtclassify.clock import Clock
 from rtclassify.errors import SinkError
-from rtclassify.stream import Sink, StreamInfo
+from rtclassify.sinks.wire import Encoder
+from rtclassify.stream import Sink
 
 
-def _zmq(address: str, info: StreamInfo, clock: Clock) -> Sink:
+def _zmq(address: str, encoder: Encoder) -> Sink:
     from rtclassify.sinks.zmq import ZmqSink
 
-    return ZmqSink(address, info, clock)
+    return ZmqSink(address, encoder)
 
 
-def _jsonl(address: str, info: StreamInfo, clock: Clock) -> Sink:
+def _jsonl(address: str, encoder: Encoder) -> Sink:
     from rtclassify.sinks.jsonl import JsonlSink
 
-    return JsonlSink(address.removeprefix("jsonl:"), info, clock)
+    return JsonlSink(address.removeprefix("jsonl:"), encoder)
 
 
-SINKS: dict[str, Callable[[str, StreamInfo, Clock], Sink]] = {
+SINKS: dict[str, Callable[[str, Encoder], Sink]] = {
     "tcp": _zmq,
     "ipc": _zmq,
     "jsonl": _jsonl,
 }
 
 
-def open_sink(address: str, info: StreamInfo, clock: Clock) -> Sink:
+def open_sink(address: str, encoder: Encoder) -> Sink:
     """Make the sink that `address` names, not yet entered.
+
+    Args:
+        address: Where messages are to go.
+        encoder: Makes the messages; the sinks of one stream share it.
 
     Raises:
         SinkError: If no kind of sink takes such an address.
@@ -42,4 +46,4 @@ def open_sink(address: str, info: StreamInfo, clock: Clock) -> Sink:
     if scheme not in SINKS:
         known = ", ".join(SINKS)
         raise SinkError(f"{address!r} is not an address that labels can go to; use {known}.")
-    return SINKS[scheme](address, info, clock)
+    return SINKS[scheme](address, encoder)

@@ -9,10 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from rtclassify.clock import Clock
 from rtclassify.errors import SinkError
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import Event, StreamInfo
+from rtclassify.stream import Event
 
 
 class JsonlSink:
@@ -23,14 +22,13 @@ class JsonlSink:
 
     Args:
         path: A file, appended to, or ``-`` for standard output.
-        info: What holds for every event.
-        clock: Tells latencies and UTC.
+        encoder: Makes the messages.
     """
 
-    def __init__(self, path: str, info: StreamInfo, clock: Clock) -> None:
+    def __init__(self, path: str, encoder: Encoder) -> None:
         self._path = path
         self._name = "standard output" if path == "-" else f"jsonl:{path}"
-        self._encoder = Encoder(info, clock)
+        self._encoder = encoder
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Self:
@@ -69,7 +67,7 @@ class JsonlSink:
         if self._file is None:
             raise AssertionError("the sink is not open")
         try:
-            self._file.writelines(self._encoder.encode(event).line() for event in events)
+            self._file.writelines(message.line() for message in self._encoder.messages(events))
             self._file.flush()
         except OSError as error:
             raise SinkError(

@@ -8,8 +8,9 @@ ever added, so whoever reads messages ignores what it does not know.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rtclassify.clock import Clock
@@ -30,7 +31,7 @@ VERSION = 1
 Fields = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One message of the stream.
 
@@ -48,9 +49,14 @@ class Message:
         """``label``, ``segment``, ``state`` or ``heartbeat``."""
         return self.topic.partition("/")[0]
 
+    @cached_property
+    def payload(self) -> bytes:
+        """The body as it travels on a socket and is journalled, made once."""
+        return _json(self.body)
+
     def frames(self) -> tuple[bytes, bytes]:
         """Return the topic and the body as they travel on a socket."""
-        return self.topic.encode(), _json(self.body)
+        return self.topic.encode(), self.payload
 
     def line(self) -> bytes:
         """Return one line of JSON that holds the topic as well, newline included."""
@@ -76,7 +82,8 @@ class Encoder:
     """Turn the events of one start of the program into numbered messages.
 
     It counts each topic's messages, so every event must pass through it exactly once and in
-    order, and remembers what newcomers need to be told by heartbeats. Owned by one thread.
+    order, and remembers what newcomers need to be told by heartbeats. All sinks share one, so
+    that what is published and what is journalled are the same bytes. Owned by one thread.
 
     Args:
         info: What holds for every event.
@@ -89,6 +96,17 @@ class Encoder:
         self._seqs: dict[str, int] = {}
         self._since_utc: dict[str, str | None] = {}
         self._open_segments: dict[str, Fields] = {}
+        self._turn: tuple[Sequence[Event], Sequence[Message]] = ((), ())
+
+    def messages(self, events: Sequence[Event]) -> Sequence[Message]:
+        """Return the messages that say the events of a turn.
+
+        The loop hands every sink the very same sequence: the first one that asks has it encoded,
+        and the others get the same messages.
+        """
+        if events is not self._turn[0]:
+            self._turn = (events, [self.encode(event) for event in events])
+        return self._turn[1]
 
     def encode(self, event: Event) -> Message:
         """Return the message that says `event`; send it at once, it tells its own latency."""

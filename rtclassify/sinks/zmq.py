@@ -19,10 +19,9 @@ from typing import Self
 
 import zmq
 
-from rtclassify.clock import Clock
 from rtclassify.errors import SinkError, UsageError
 from rtclassify.sinks.wire import Encoder, Message, decode
-from rtclassify.stream import Event, StreamInfo
+from rtclassify.stream import Event
 
 QUEUE = 10_000
 """Messages that wait for one subscriber, some 5 MB, before the newest are dropped."""
@@ -52,13 +51,12 @@ class ZmqSink:
 
     Args:
         address: ``tcp://HOST:PORT`` (port ``*`` takes a free one) or ``ipc:///PATH``.
-        info: What holds for every event.
-        clock: Tells latencies and UTC.
+        encoder: Makes the messages.
     """
 
-    def __init__(self, address: str, info: StreamInfo, clock: Clock) -> None:
+    def __init__(self, address: str, encoder: Encoder) -> None:
         self._asked = address
-        self._encoder = Encoder(info, clock)
+        self._encoder = encoder
         self._stack = ExitStack()
         self._socket: zmq.Socket[bytes] | None = None
 
@@ -74,16 +72,9 @@ class ZmqSink:
             SinkError: If the address is in use, unusable or not permitted.
         """
         with ExitStack() as stack:
-            if self._asked.startswith("ipc://"):
-                stack.enter_context(_sole_owner(_path_of(self._asked)))
-            context = stack.enter_context(zmq.Context())
-            socket = stack.enter_context(context.socket(zmq.XPUB))
-            socket.linger = LINGER_MS
-            socket.sndhwm = QUEUE
-            socket.rcvhwm = QUEUE
-            socket.maxmsgsize = LONGEST_SUBSCRIPTION
-            _bind(socket, self._asked)
-            self._socket = socket
+            self._socket = stack.enter_context(
+                bound(zmq.XPUB, self._asked, queue=QUEUE, longest=LONGEST_SUBSCRIPTION)
+            )
             self._stack = stack.pop_all()
         return self
 
@@ -104,8 +95,8 @@ class ZmqSink:
             if not socket.poll(0):
                 break
             socket.recv_multipart(zmq.NOBLOCK)
-        for event in events:
-            socket.send_multipart(self._encoder.encode(event).frames(), zmq.NOBLOCK)
+        for message in self._encoder.messages(events):
+            socket.send_multipart(message.frames(), zmq.NOBLOCK)
 
     @property
     def _open_socket(self) -> zmq.Socket[bytes]:
@@ -179,6 +170,31 @@ class Subscription:
                 f"{self._address} publishes something else than labels of this version ({error}); "
                 "give the address of `rtclassify run`."
             ) from error
+
+
+@contextmanager
+def bound(kind: int, address: str, *, queue: int, longest: int) -> Iterator[zmq.Socket[bytes]]:
+    """Open a socket that is bound to `address`, for whoever may reach it.
+
+    Args:
+        kind: Such as `zmq.XPUB`.
+        address: ``tcp://HOST:PORT`` or ``ipc:///PATH``.
+        queue: Messages that wait for, or come from, one peer.
+        longest: Bytes; a peer that sends more at once is disconnected.
+
+    Raises:
+        SinkError: If the address is in use, unusable or not permitted.
+    """
+    with ExitStack() as stack:
+        if address.startswith("ipc://"):
+            stack.enter_context(_sole_owner(_path_of(address)))
+        context = stack.enter_context(zmq.Context())
+        socket = stack.enter_context(context.socket(kind))
+        socket.linger = LINGER_MS
+        socket.sndhwm = socket.rcvhwm = queue
+        socket.maxmsgsize = longest
+        _bind(socket, address)
+        yield socket
 
 
 def _bind(socket: zmq.Socket[bytes], address: str) -> None:
