@@ -7,10 +7,12 @@ and what was wanted; an unknown key names the nearest known one. See ``rtclassif
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -44,6 +46,21 @@ class LabelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """What is kept of the stream.
+
+    Args:
+        path: The journal, a file; empty for none.
+        keep_days: Whole UTC days older than this are removed.
+        keep_mb: What the journal may take; above it the oldest messages are removed.
+    """
+
+    path: str = ""
+    keep_days: float = 90.0
+    keep_mb: float = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelSettings:
     """One monitored channel.
 
@@ -69,6 +86,8 @@ class Settings:
         hop_s: Seconds from one label to the next; None takes the bundle's own.
         device: What the network runs on.
         publish: ZeroMQ address that the label stream is bound to.
+        replay: ZeroMQ address at which the journal answers, if there is one.
+        journal: What is kept of the stream.
         labels: How scores become labels.
         channels: At least one, with distinct names.
     """
@@ -77,8 +96,15 @@ class Settings:
     hop_s: float | None = None
     device: Device = "auto"
     publish: str = "tcp://127.0.0.1:5565"
+    replay: str = "tcp://127.0.0.1:5566"
+    journal: JournalSettings = field(default_factory=JournalSettings)
     labels: LabelSettings = field(default_factory=LabelSettings)
     channels: tuple[ChannelSettings, ...] = (ChannelSettings("main", "auto"),)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of all settings, defaults included, as JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def load(path: Path) -> Settings:
@@ -106,16 +132,18 @@ def parse(table: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigError: If a key is unknown or a value is of the wrong kind or out of range.
     """
-    known = {"model", "hop_s", "device", "publish", "labels", "channel"}
+    known = {"model", "hop_s", "device", "publish", "replay", "journal", "labels", "channel"}
     _refuse_unknown(table, known, "")
     chosen: dict[str, Any] = {}
-    for key in ("model", "publish"):
+    for key in ("model", "publish", "replay"):
         if key in table:
             chosen[key] = _text(key, table[key])
     if "hop_s" in table:
         chosen["hop_s"] = _number("hop_s", table["hop_s"], low=0.01, high=60.0)
     if "device" in table:
         chosen["device"] = _one_of("device", table["device"], get_args(Device))
+    if "journal" in table:
+        chosen["journal"] = _journal(_table("journal", table["journal"]))
     if "labels" in table:
         chosen["labels"] = _labels(_table("labels", table["labels"]))
     if "channel" in table:
@@ -143,6 +171,17 @@ def _labels(table: Mapping[str, Any]) -> LabelSettings:
             for key, value in table.items()
         }
     )
+
+
+def _journal(table: Mapping[str, Any]) -> JournalSettings:
+    _refuse_unknown(table, {f.name for f in fields(JournalSettings)}, "journal.")
+    chosen: dict[str, Any] = {}
+    if "path" in table:
+        chosen["path"] = _text("journal.path", table["path"])
+    for key, low, high in (("keep_days", 1.0, 36_500.0), ("keep_mb", 1.0, 1e7)):
+        if key in table:
+            chosen[key] = _number(f"journal.{key}", table[key], low=low, high=high)
+    return JournalSettings(**chosen)
 
 
 def _channels(tables: Any) -> tuple[ChannelSettings, ...]:

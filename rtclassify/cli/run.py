@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rtclassify.clock import Clock
     from rtclassify.inference import Engine
     from rtclassify.service import Service
-    from rtclassify.stream import StreamInfo
+    from rtclassify.sinks.wire import Encoder
+    from rtclassify.stream import Sink, StreamInfo
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
 
@@ -147,13 +148,17 @@ def _serve(
     from rtclassify.cli.log import LogSink
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import open_sink
+    from rtclassify.sinks.wire import Encoder
     from rtclassify.sources import open_sources
 
     info = _info(settings)
     channels = _found(settings.channels)
     wakeup = Wakeup()
     with ExitStack() as stack:
-        sinks = [stack.enter_context(open_sink(to, info, clock)) for to in addresses]
+        encoder = Encoder(info, clock)
+        sinks = [stack.enter_context(open_sink(to, encoder)) for to in addresses]
+        if settings.journal.path:
+            sinks.append(_keep(stack, settings, encoder, epoch=info.epoch, clock=clock))
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
         opened = open_sources(channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True)
         sources = [stack.enter_context(source) for source in opened]
@@ -167,6 +172,23 @@ def _serve(
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
     return engine
+
+
+def _keep(
+    stack: ExitStack, settings: Settings, encoder: Encoder, *, epoch: str, clock: Clock
+) -> Sink:
+    """Open the journal and the socket at which it answers."""
+    from rtclassify.description import describe, find
+    from rtclassify.sinks.journal import JournalSink
+    from rtclassify.sinks.replay import ReplayServer
+
+    said = describe(find(settings.model))
+    named = {"model": f"{said.name}@{said.digest}", "config": settings.digest}
+    journal = stack.enter_context(JournalSink(settings.journal, encoder, clock, named=named))
+    replay = ReplayServer(settings.replay, Path(settings.journal.path), epoch=epoch)
+    stack.enter_context(replay)
+    log.info("the journal is %s, and answers on %s", settings.journal.path, replay.address)
+    return journal
 
 
 def _info(settings: Settings) -> StreamInfo:
