@@ -9,7 +9,8 @@
     ├── BundleError                     5   a model bundle is missing, damaged or foreign
     ├── SinkError                       6   labels cannot be delivered: address in use, disk full
     ├── DataError                       7   training data cannot be used
-    └── DependencyError                 8   an optional package or system library is missing
+    ├── DependencyError                 8   an optional package or system library is missing
+    └── JournalError                    9   the journal was changed, or is damaged
 
 Each message is one sentence that says what was found, what was wanted and what to do. The
 command line prints it without a traceback and exits with the class's ``exit_code``; systemd and
@@ -66,3 +67,9 @@ class DependencyError(RtclassifyError):
     """An optional package or a system library is not installed."""
 
     exit_code = 8
+
+
+class JournalError(RtclassifyError):
+    """The journal is not what was written to it."""
+
+    exit_code = 9

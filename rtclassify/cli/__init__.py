@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from rtclassify.cli import classify, devices, evaluate, inspect, models, run, train, watch
+from rtclassify.cli import classify, devices, evaluate, inspect, models, run, train, verify, watch
 from rtclassify.errors import RtclassifyError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command()(inspect.inspect)
 app.command()(models.models)
 app.command()(train.train)
 app.command()(run.run)
+app.command()(verify.verify)
 app.command()(watch.watch)
 
 
