@@ -28,8 +28,6 @@ RETRY_S = 0.5
 TRIES = 20
 """Requests in a row that bring nothing before the messages are given up."""
 
-PAST_EPOCHS = 16
-
 UNKNOWN = ""
 
 Position = Mapping[str, Sequence[Any]]
@@ -102,7 +100,6 @@ class Follower:
         }
         self._position = {topic: (t.epoch, t.due) for topic, t in self._tracks.items()}
         self._live = ""
-        self._past: deque[str] = deque(maxlen=PAST_EPOCHS)
         self._origin: str = (since or {}).get(UNKNOWN, ("", 0))[0]
         self._heard_at = 0.0
         self._requests = 0
@@ -128,8 +125,6 @@ class Follower:
     def hear(self, topic: str, body: Mapping[str, Any], now: float) -> None:
         """Take a message from the socket."""
         epoch = body["epoch"]
-        if epoch in self._past:
-            return
         self._heard_at = now
         if epoch != self._live:
             self._restart(epoch, now)
@@ -191,7 +186,6 @@ class Follower:
     def _restart(self, epoch: str, now: float) -> None:
         """Hear of a new epoch: what is held of the old one can be asked for."""
         if self._live:
-            self._past.append(self._live)
             self._origin = (self._replays and self._origin) or epoch
         self._live = epoch
         for track in self._tracks.values():
