@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,14 @@ _missing_rigs: list[str] = []
 def pytest_configure() -> None:
     """Let Ctrl-C reach the programs that tests start, even where the suite runs unattended."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Path]:
+    """Yield a folder in memory, for journals by the hundred: each commit waits for a disk."""
+    shared = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the system's own
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,14 +116,6 @@ class World:
         self._ledger.close()
 
 
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """Yield a folder in memory: these journals come by the hundred, and a disk is slow."""
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - of the system
-    with tempfile.TemporaryDirectory(dir=memory) as path:
-        yield Path(path)
-
-
 def heard(items: list[Item], topic: str) -> list[tuple[str, str, int]]:
     return [
         (item.topic, item.epoch, item.seq)
@@ -178,9 +167,9 @@ def play(world: World, script: list[tuple[str, Any, bool, bool]]) -> None:
 @settings(deadline=None)
 @given(script=steps())
 def test_every_message_is_said_once_and_in_order_whatever_is_lost(
-    folder: Path, script: list[Any]
+    memory: Path, script: list[Any]
 ) -> None:
-    world = World(folder / str(next(NUMBERS)))
+    world = World(memory / str(next(NUMBERS)))
     play(world, script)
 
     for topic in TOPICS:
@@ -191,9 +180,9 @@ def test_every_message_is_said_once_and_in_order_whatever_is_lost(
 @settings(deadline=None)
 @given(script=steps(losses=True))
 def test_what_the_journal_does_not_have_is_a_gap_and_all_else_is_said(
-    folder: Path, script: list[Any]
+    memory: Path, script: list[Any]
 ) -> None:
-    world = World(folder / str(next(NUMBERS)))
+    world = World(memory / str(next(NUMBERS)))
     play(world, script)
 
     said = [message for topic in TOPICS for message in heard(world.items, topic)]
@@ -213,9 +202,9 @@ def test_what_the_journal_does_not_have_is_a_gap_and_all_else_is_said(
 @settings(deadline=None)
 @given(script=steps())
 def test_without_a_journal_every_missed_message_of_an_epoch_heard_is_in_a_gap(
-    folder: Path, script: list[Any]
+    memory: Path, script: list[Any]
 ) -> None:
-    world = World(folder / str(next(NUMBERS)), replays=False)
+    world = World(memory / str(next(NUMBERS)), replays=False)
     for topic in TOPICS:
         world.publish(topic, arrives=True)
     play(world, script)
@@ -229,9 +218,9 @@ def test_without_a_journal_every_missed_message_of_an_epoch_heard_is_in_a_gap(
             assert any(is_within(message, gap) for gap in gaps), message
 
 
-def test_a_long_absence_holds_no_more_than_it_may(folder: Path) -> None:
+def test_a_long_absence_holds_no_more_than_it_may(memory: Path) -> None:
     """Messages that come while older ones are fetched would fill memory if all were held."""
-    world = World(folder / str(next(NUMBERS)))
+    world = World(memory / str(next(NUMBERS)))
     world.publish("x/a/", arrives=True)
     world.publish("x/a/", arrives=False)
     for _ in range(3 * HELD):
@@ -243,8 +232,8 @@ def test_a_long_absence_holds_no_more_than_it_may(folder: Path) -> None:
     assert heard(world.items, "x/a/") == [sent for sent in world.sent if sent[0] == "x/a/"]
 
 
-def test_what_was_held_of_an_epoch_is_not_taken_for_the_next_ones(folder: Path) -> None:
-    world = World(folder / str(next(NUMBERS)))
+def test_what_was_held_of_an_epoch_is_not_taken_for_the_next_ones(memory: Path) -> None:
+    world = World(memory / str(next(NUMBERS)))
     for arrives in (True, False, True):
         world.publish("x/a/", arrives=arrives)
     world.restart()
@@ -267,8 +256,8 @@ def test_what_comes_twice_is_said_once() -> None:
     assert [item.seq for item in items if isinstance(item, Message)] == [0, 1, 2, 3]
 
 
-def test_an_answer_that_nobody_waits_for_is_dropped(folder: Path) -> None:
-    world = World(folder / str(next(NUMBERS)))
+def test_an_answer_that_nobody_waits_for_is_dropped(memory: Path) -> None:
+    world = World(memory / str(next(NUMBERS)))
     world.publish("x/a/", arrives=True)
     world.commit()
     for header in ({"v": 1, "id": 99, "gone": [], "next": None}, {"v": 1, "id": None, "error": ""}):
@@ -278,8 +267,8 @@ def test_an_answer_that_nobody_waits_for_is_dropped(folder: Path) -> None:
     assert heard(world.items, "x/a/") == [("x/a/", "e0", 0)]
 
 
-def test_a_newcomer_is_told_nothing_of_what_was_before(folder: Path) -> None:
-    world = World(folder / str(next(NUMBERS)))
+def test_a_newcomer_is_told_nothing_of_what_was_before(memory: Path) -> None:
+    world = World(memory / str(next(NUMBERS)))
     for _ in range(5):
         world.publish("x/a/", arrives=False)
     world.publish("heartbeat/", arrives=True)

@@ -46,7 +46,7 @@ def answer(db: sqlite3.Connection, payload: bytes, *, epoch: str) -> list[bytes]
     try:
         request = _read(payload)
         header, rows = _ask(request)(db, request, epoch)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         return [refusal(f"this is not a request of version {VERSION}: {error}")]
     said = {"v": VERSION, "id": request.get("id"), "epoch": epoch, "count": len(rows), "next": None}
     return [

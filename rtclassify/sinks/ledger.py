@@ -161,18 +161,20 @@ class Ledger:
             self._move("before", Mark(*cut))
 
     def _prepare(self) -> None:
+        new = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+        if not new:
+            check_kind(self._db)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute(f"PRAGMA journal_size_limit = {LARGEST_WAL}")
-        with self._transaction():
-            if self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+        if new:
+            with self._transaction():
                 for statement in filter(str.strip, _TABLES.split(";")):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA application_id = {APPLICATION}")
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
                 self._move("before", START)
                 self._move("last", START)
-        check_kind(self._db)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -249,6 +251,12 @@ def check_kind(db: sqlite3.Connection) -> None:
 
 
 def mark(db: sqlite3.Connection, name: str) -> Mark:
-    """Return the mark ``before`` (of the oldest row) or ``last``."""
+    """Return the mark ``before`` (of the oldest row) or ``last``.
+
+    Raises:
+        sqlite3.DatabaseError: If it is not there.
+    """
     found = db.execute("SELECT id, digest FROM mark WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        raise sqlite3.DatabaseError("a mark is missing")
     return Mark(*found)

@@ -63,7 +63,7 @@ def verify(path: Path) -> Iterator[Day]:
         db.execute("BEGIN")
         _check_file(db, path)
         yield from _days(db, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise JournalError(f"{path} is damaged: {error}; take a whole copy.") from error
     finally:
         db.close()

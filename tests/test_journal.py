@@ -1,0 +1,252 @@
+"""The journal on real files: what is kept, what a full disk does, and what is removed."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import resource
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stream_events import INFO, events, label, one_of_each
+
+from rtclassify.config import JournalSettings
+from rtclassify.errors import SinkError
+from rtclassify.sinks import journal as sinks_journal
+from rtclassify.sinks.journal import JournalSink
+from rtclassify.sinks.ledger import CHAIN, STEP, Entry, Ledger, open_for_reading
+from rtclassify.sinks.proof import verify
+from rtclassify.sinks.wire import Encoder
+from rtclassify.sinks.zmq import ZmqSink
+from rtclassify.stream import Event
+from rtclassify.testing import ManualClock
+
+NAMED = {"model": "envelope@" + "0" * 64, "config": "1" * 64}
+PATIENCE_S = 20.0
+DAY_MS = 86_400_000
+NUMBERS = itertools.count()
+
+
+def journal(path: Path, encoder: Encoder | None = None, **changed: Any) -> JournalSink:
+    settings = JournalSettings(str(path), **changed)
+    clock = ManualClock()
+    return JournalSink(settings, encoder or Encoder(INFO, clock), clock, named=NAMED)
+
+
+def kept(path: Path) -> list[tuple[str, bytes]]:
+    db = open_for_reading(path)
+    rows = db.execute("SELECT topic, body FROM message WHERE topic != ? ORDER BY id", (CHAIN,))
+    messages = rows.fetchall()
+    db.close()
+    return messages
+
+
+def await_(claim: Callable[[], Any]) -> None:
+    limit = time.monotonic() + PATIENCE_S
+    while not claim():
+        assert time.monotonic() < limit, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def entries(count: int, *, first: int = 0, utc_ms: int = 0, body: bytes = b"{}") -> list[Entry]:
+    return [Entry(utc_ms, "label/a/", "e", first + n, body) for n in range(count)]
+
+
+def test_journal_and_socket_carry_the_same_bytes(tmp_path: Path) -> None:
+    encoder = Encoder(INFO, ManualClock())
+    with (
+        ZmqSink(f"ipc://{tmp_path}/labels", encoder) as published,
+        journal(tmp_path / "journal", encoder) as sink,
+        zmq.Context() as context,
+        context.socket(zmq.SUB) as subscriber,
+    ):
+        subscriber.subscribe("")
+        subscriber.connect(published.address)
+        assert published._open_socket.poll(10_000)
+        for turn in (one_of_each("a"), [label("b")], one_of_each("a")):
+            for each in (published, sink):
+                each.send(turn)
+        received = [subscriber.recv_multipart() for _ in range(11)]
+
+    assert [(t.decode(), b) for t, b in received] == kept(tmp_path / "journal")
+
+
+@settings(deadline=None, max_examples=20)
+@given(sent=st.lists(events, max_size=20))
+def test_every_message_is_kept_byte_for_byte_in_order(memory: Path, sent: list[Event]) -> None:
+    path = memory / str(next(NUMBERS))
+    with journal(path) as sink:
+        sink.send(sent)
+
+    encoder = Encoder(INFO, ManualClock())
+    assert kept(path) == [(m.topic, m.payload) for m in map(encoder.encode, sent)]
+
+
+def test_a_message_is_on_the_disk_soon_although_nothing_is_closed(tmp_path: Path) -> None:
+    with journal(tmp_path / "journal") as sink:
+        sink.send([label()])
+        await_(lambda: kept(tmp_path / "journal"))
+
+
+def test_the_next_start_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    for epoch in ("a", "b"):
+        encoder = Encoder(dataclasses.replace(INFO, epoch=epoch), ManualClock())
+        with journal(tmp_path / "journal", encoder) as sink:
+            sink.send(one_of_each())
+
+    (day,) = verify(tmp_path / "journal")
+    assert (day.messages, day.whole) == (10, True)
+
+
+@contextmanager
+def full_disk(at: int) -> Iterator[None]:
+    """Let no file of this process grow beyond `at` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (at, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_stops_nothing_and_nothing_is_lost_when_there_is_room_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with journal(tmp_path / "journal") as sink:
+        with full_disk(300_000):
+            for _ in range(1_000):
+                sink.send(one_of_each())
+            await_(lambda: "cannot be written" in caplog.text)
+            sink.send([label()])
+        await_(lambda: "written again" in caplog.text)
+
+    assert len(kept(tmp_path / "journal")) == 5_001
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+    assert sum(day.messages for day in verify(tmp_path / "journal")) == 5_001
+
+
+def test_what_the_queue_cannot_hold_is_counted_said_and_a_hole_in_seq(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks_journal, "QUEUE", 50)
+    sink = journal(tmp_path / "journal")
+    with sink:
+        with full_disk(1):
+            for number in range(200):
+                sink.send([label(number=number)])
+                if number == 0:
+                    await_(lambda: "cannot be written" in caplog.text)
+        await_(lambda: "missing" in caplog.text)
+        sink.send([label()])
+
+    seqs = [int(body.partition(b'"seq":')[2].partition(b",")[0]) for _, body in kept(sink._path)]
+    assert sink.missing == 201 - len(seqs) > 0
+    assert f"{sink.missing} messages are missing from the journal" in caplog.text
+    assert seqs == [*range(len(seqs) - 1), 200]
+    assert list(verify(sink._path))
+
+
+def test_a_disk_that_is_full_at_the_start_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with full_disk(1), journal(tmp_path / "journal") as sink:
+        sink.send([label()])
+        await_(lambda: "cannot be written" in caplog.text)
+        resource.setrlimit(resource.RLIMIT_FSIZE, resource.getrlimit(resource.RLIMIT_FSIZE)[1:] * 2)
+        await_(lambda: "written again" in caplog.text)
+
+    assert len(kept(tmp_path / "journal")) == 1
+
+
+def no_directory(folder: Path) -> Path:
+    return folder / "nowhere" / "journal"
+
+
+def a_thesis(folder: Path) -> Path:
+    (folder / "thesis.txt").write_text("ten years of work" * 1_000)
+    return folder / "thesis.txt"
+
+
+def anothers_database(folder: Path) -> Path:
+    db = sqlite3.connect(folder / "bookmarks")
+    db.execute("CREATE TABLE bookmark (url)")
+    db.commit()
+    db.close()
+    return folder / "bookmarks"
+
+
+@pytest.mark.parametrize("place", [no_directory, a_thesis, anothers_database])
+def test_what_cannot_be_the_journal_is_refused_and_left_alone(
+    tmp_path: Path, place: Callable[[Path], Path]
+) -> None:
+    path = place(tmp_path)
+    before = path.read_bytes() if path.exists() else b""
+    with pytest.raises(SinkError, match=r"cannot be the journal: .*; name a file"), journal(path):
+        pass
+
+    assert before == (path.read_bytes() if path.exists() else b"")
+
+
+def rows(ledger: Ledger) -> int:
+    return int(ledger._db.execute("SELECT count(*) FROM message").fetchone()[0])
+
+
+def test_days_that_are_too_old_go_in_small_steps_and_the_rest_still_verifies(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path / "journal", NAMED)
+    for day in range(3):
+        ledger.append(entries(3_000, first=3_000 * day, utc_ms=day * DAY_MS + 5))
+    counts = [rows(ledger)]
+    for _ in range(4):
+        ledger.trim(oldest_ms=DAY_MS, most_bytes=1 << 40)
+        counts.append(rows(ledger))
+        days = list(verify(tmp_path / "journal"))
+    ledger.close()
+
+    assert counts == [9_003, 9_003 - STEP, 6_002, 6_002, 6_002]
+    assert [(day.day, day.whole) for day in days] == [("1970-01-02", True), ("1970-01-03", True)]
+
+
+def test_above_its_size_the_oldest_go_and_their_space_is_used_again(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "journal", NAMED)
+    for batch in range(30):
+        ledger.append(entries(1_000, first=batch * 1_000, body=b"x" * 500))
+        ledger.trim(oldest_ms=0, most_bytes=5_000_000)
+    used, last = ledger._bytes(), rows(ledger)
+    ledger.close()
+
+    assert used <= 5_000_000
+    assert (tmp_path / "journal").stat().st_size < 7_000_000
+    assert last < 10_000
+    (day,) = verify(tmp_path / "journal")
+    assert not day.whole
+    assert kept_seqs(tmp_path / "journal")[-1] == 29_999
+
+
+def kept_seqs(path: Path) -> Sequence[int]:
+    db = open_for_reading(path)
+    seqs = [seq for (seq,) in db.execute("SELECT seq FROM message WHERE topic != ?", (CHAIN,))]
+    db.close()
+    return seqs
+
+
+def test_what_is_written_twice_after_an_unclear_failure_is_kept_once(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "journal", NAMED)
+    ledger.append(entries(3))
+    ledger.append(entries(5))
+    ledger.close()
+
+    assert list(kept_seqs(tmp_path / "journal")) == [0, 1, 2, 3, 4]
+    assert list(verify(tmp_path / "journal"))
