@@ -101,10 +101,10 @@ class ReplayServer:
             self._forget()
 
     def _serves_one(self, socket: zmq.Socket[bytes]) -> bool:
-        try:
-            *route, request = socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
+        # Polling also lets ZeroMQ notice, each time, which answers have been fetched.
+        if not socket.poll(0):
             return False
+        *route, request = socket.recv_multipart(zmq.NOBLOCK)
         # Clients that have gone, or do not fetch their answers, get none.
         with suppress(zmq.ZMQError):
             socket.send_multipart([*route[:2], *self._answer(request)], zmq.NOBLOCK)
