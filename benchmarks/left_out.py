@@ -49,8 +49,7 @@ def main() -> None:
     options.add_argument("--without", nargs="+", choices=GROUPS, default=list(GROUPS))
     options.add_argument("--minutes", type=float, default=20.0, help="of each training")
     chosen = options.parse_args()
-    with chosen.table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    rows = read(chosen.table)
     print(f"{'group':<12} {'source':<32} {'hours':>6} " + " ".join(f"{name:>13}" for name in RATES))
     for group in chosen.without:
         with tempfile.TemporaryDirectory() as folder:
@@ -84,6 +83,12 @@ def judged(
         known.unlink(missing_ok=True)
         unknown.unlink(missing_ok=True)
     return found
+
+
+def read(path: Path) -> list[Row]:
+    """Read a table of recordings."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def write(path: Path, rows: list[Row]) -> None:
