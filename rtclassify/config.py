@@ -26,8 +26,7 @@ class LabelSettings:
 
     Args:
         threshold: Probability from which an answer is yes.
-        hysteresis: In segments an answer turns on at threshold + hysteresis and off at
-            threshold - hysteresis. A label whose likeliest answer lies between is `unsure`.
+        doubt: A label whose likeliest answer is nearer to the threshold than this is `unsure`.
         min_segment_s: Changes shorter than this do not make a segment.
         silence_dbfs: RMS level of a hop below which it is quiet.
         silence_after_s: How long it must stay quiet to be called silence.
@@ -36,11 +35,11 @@ class LabelSettings:
     """
 
     threshold: float = 0.5
-    hysteresis: float = 0.1
+    doubt: float = 0.1
     min_segment_s: float = 1.5
     silence_dbfs: float = -60.0
     silence_after_s: float = 2.0
-    final_after_s: float = 2.5
+    final_after_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def parse(table: Mapping[str, Any]) -> Settings:
 
 _LABEL_RANGES = {
     "threshold": (0.01, 0.99),
-    "hysteresis": (0.0, 0.49),
+    "doubt": (0.0, 0.49),
     "min_segment_s": (0.0, 60.0),
     "silence_dbfs": (-120.0, -10.0),
     "silence_after_s": (0.1, 600.0),
