@@ -16,7 +16,9 @@ from rtclassify.config import ChannelSettings, LabelSettings, Settings, load, pa
 from rtclassify.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "rtclassify.example.toml"
-KNOWN = {"model", "hop_s", "device", "publish", "labels", "channel"}
+KNOWN = {
+    "model", "hop_s", "device", "publish", "sinks", "status", "security", "labels", "channel"
+}  # fmt: skip
 
 
 def test_the_example_says_what_the_defaults_are() -> None:
