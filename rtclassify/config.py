@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 from rtclassify.errors import ConfigError
 
 Device = Literal["auto", "cpu", "gpu"]
+HIGHEST_PORT = 65_535
 CHANNEL_NAME = re.compile(r"[a-z0-9_-]+")
 
 
@@ -249,7 +250,7 @@ def _text(key: str, value: Any) -> str:
 
 def _local(key: str, value: Any) -> str:
     host, _, port = _text(key, value).rpartition(":")
-    if not is_loopback(host) or not port.isdecimal():
+    if not is_loopback(host) or not port.isdecimal() or int(port) > HIGHEST_PORT:
         raise ConfigError(
             f'{key} = {value!r} must be a port of this machine alone, such as "127.0.0.1:5567"; '
             "a proxy can serve it to others."

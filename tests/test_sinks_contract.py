@@ -90,7 +90,7 @@ class BrokerRig:
             heard = self._listener.next()
             if heard.topic != "contract/status":
                 topic = heard.topic.removeprefix("contract/") + "/"
-                messages.append(decode(topic.encode(), heard.payload))
+                messages.append(decode(topic.encode(), bytes(heard.payload)))
         return messages
 
     def close(self) -> None:

@@ -41,13 +41,16 @@ class HttpServer:
     Args:
         listener: Bound and listening; closed at the end.
         answer: Called on the server's thread with the path asked for; None for what is not there.
+
+    Attributes:
+        talks: Connections that are open, oldest first; the server's thread owns them.
     """
 
     def __init__(self, listener: socket.socket, answer: Callable[[str], Answer | None]) -> None:
         self._listener = listener
         self._answer = answer
         self._loop = asyncio.new_event_loop()
-        self._talks: dict[asyncio.Task[None], None] = {}
+        self.talks: dict[asyncio.Task[None], socket.socket] = {}
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
     def __enter__(self) -> Self:
@@ -68,27 +71,32 @@ class HttpServer:
         self._thread.join(STOPPING_S)
 
     def _run(self) -> None:
-        with self._listener, contextlib.closing(self._loop):
-            with contextlib.suppress(asyncio.CancelledError):
-                self._loop.run_until_complete(self._serving)
-            for talk in self._talks:
-                talk.cancel()
-            self._loop.run_until_complete(asyncio.gather(*self._talks, return_exceptions=True))
+        stopped = contextlib.suppress(asyncio.CancelledError)
+        with self._listener, contextlib.closing(self._loop), stopped:
+            self._loop.run_until_complete(self._serving)
 
     async def _serve(self) -> None:
+        try:
+            await self._take()
+        finally:
+            for talk in self.talks:
+                talk.cancel()
+            await asyncio.gather(*self.talks, return_exceptions=True)
+
+    async def _take(self) -> None:
         while True:
             # Too many open files in this process: they will be fewer.
             with contextlib.suppress(OSError):
                 connection, _ = await self._loop.sock_accept(self._listener)
-                if len(self._talks) >= AT_ONCE:
-                    next(iter(self._talks)).cancel()
+                if len(self.talks) >= AT_ONCE:
+                    next(iter(self.talks)).cancel()
                 talk = self._loop.create_task(self._talk(connection))
-                self._talks[talk] = None
-                talk.add_done_callback(self._talks.pop)
+                self.talks[talk] = connection
+                talk.add_done_callback(self._ended)
             await asyncio.sleep(PACE_S)
 
     async def _talk(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
             async with asyncio.timeout(PATIENCE_S):
                 request = b""
                 while b"\r\n\r\n" not in request:
@@ -97,6 +105,9 @@ class HttpServer:
                     if not part or len(request) > LONGEST_REQUEST:
                         return
                 await self._loop.sock_sendall(connection, self._reply(request))
+
+    def _ended(self, talk: asyncio.Task[None]) -> None:
+        self.talks.pop(talk).close()
 
     def _reply(self, request: bytes) -> bytes:
         method, _, rest = request.decode("latin-1").partition(" ")

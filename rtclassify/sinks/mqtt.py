@@ -203,7 +203,7 @@ def _parsed(address: str) -> tuple[str, int, str]:
     except ValueError:
         host, port = None, 0
     prefix = unquote(parts.path).strip("/") or PREFIX if host else ""
-    if not host or parts.query or parts.fragment or re.search(r"[+#\0]", prefix):
+    if not host or parts.query or parts.fragment or re.search(r"[+#@\0]", prefix):
         raise SinkError(
             f"{without_password(address)} is no address of a broker; write "
             "mqtt://[USER[:PASSWORD]@]HOST[:PORT][/PREFIX]."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -58,9 +59,10 @@ class StatusSink:
             listener = socket.create_server(
                 (host.strip("[]"), int(port)), family=family, backlog=BACKLOG
             )
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise SinkError(
-                f"status = {self._address!r} cannot be served ({error}); choose another port."
+                f"status = {self._address!r} cannot be served: {os.strerror(error.errno or 0)}; "
+                "choose another port."
             ) from error
         self.port: int = listener.getsockname()[1]
         self._stack.enter_context(HttpServer(listener, self._answer))

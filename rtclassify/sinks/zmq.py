@@ -21,6 +21,7 @@ from typing import Self
 import zmq
 
 from rtclassify.clock import Clock
+from rtclassify.config import HIGHEST_PORT
 from rtclassify.curve import Handshake, doorkeeper, identify, secure
 from rtclassify.errors import SinkError, UsageError
 from rtclassify.keys import ClientKeys, ServerKeys
@@ -30,7 +31,6 @@ from rtclassify.stream import Event, StreamInfo
 QUEUE = 10_000
 """Messages that wait for one subscriber, some 5 MB, before the newest are dropped."""
 
-HIGHEST_PORT = 65_535
 LINGER_MS = 1000
 SUBSCRIPTIONS_A_TURN = 100
 LONGEST_SUBSCRIPTION = 1024

@@ -126,6 +126,16 @@ class Listener:
         """Return the next message that comes."""
         return self._heard.get(timeout=timeout_s)
 
+    def within(self, seconds: float) -> list[MQTTMessage]:
+        """Return the next message if it comes in time, and what came with it."""
+        heard: list[MQTTMessage] = []
+        try:
+            heard.append(self._heard.get(timeout=seconds))
+            while True:
+                heard.append(self._heard.get_nowait())
+        except queue.Empty:
+            return heard
+
     def await_(self, topic: str, payload: bytes | None = None) -> MQTTMessage:
         """Return the next message of a topic, and with that payload."""
         while True:
