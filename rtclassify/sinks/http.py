@@ -51,12 +51,12 @@ class HttpServer:
         self._answer = answer
         self._loop = asyncio.new_event_loop()
         self.talks: dict[asyncio.Task[None], socket.socket] = {}
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin to answer."""
         self._listener.setblocking(False)
-        self._serving = self._loop.create_task(self._serve())
         self._thread.start()
         return self
 
@@ -67,24 +67,19 @@ class HttpServer:
         trace: TracebackType | None,
     ) -> None:
         """Close every connection and end the thread."""
-        self._loop.call_soon_threadsafe(self._serving.cancel)
-        self._thread.join(STOPPING_S)
+        # To cancel an accept can lose a connection, so one comes and finds that it is over.
+        self._stopping = True
+        with socket.socket(self._listener.family) as last:
+            last.setblocking(False)
+            last.connect_ex(self._listener.getsockname())
+            self._thread.join(STOPPING_S)
 
     def _run(self) -> None:
-        stopped = contextlib.suppress(asyncio.CancelledError)
-        with self._listener, contextlib.closing(self._loop), stopped:
-            self._loop.run_until_complete(self._serving)
+        with self._listener, contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
 
     async def _serve(self) -> None:
-        try:
-            await self._take()
-        finally:
-            for talk in self.talks:
-                talk.cancel()
-            await asyncio.gather(*self.talks, return_exceptions=True)
-
-    async def _take(self) -> None:
-        while True:
+        while not self._stopping:
             # Too many open files in this process: they will be fewer.
             with contextlib.suppress(OSError):
                 connection, _ = await self._loop.sock_accept(self._listener)
@@ -94,6 +89,9 @@ class HttpServer:
                 self.talks[talk] = connection
                 talk.add_done_callback(self._ended)
             await asyncio.sleep(PACE_S)
+        for talk in self.talks:
+            talk.cancel()
+        await asyncio.gather(*self.talks, return_exceptions=True)
 
     async def _talk(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -104,6 +102,7 @@ class HttpServer:
                     request += part
                     if not part or len(request) > LONGEST_REQUEST:
                         return
+                    await asyncio.sleep(PACE_S)
                 await self._loop.sock_sendall(connection, self._reply(request))
 
     def _ended(self, talk: asyncio.Task[None]) -> None:

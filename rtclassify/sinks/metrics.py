@@ -11,7 +11,6 @@ from prometheus_client import (
     Counter,
     Histogram,
     Info,
-    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -53,7 +52,6 @@ class Metrics(Collector):
         model.info({"model": info.model, "labels": ",".join(info.labels)})
         build = Info("rtclassify_build", "The program.", registry=registry)
         build.info({"version": __version__, "python": platform.python_version()})
-        ProcessCollector(registry=registry)
         registry.register(self)
 
     def count(self, label: Label, now_s: float) -> None:
