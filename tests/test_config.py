@@ -29,9 +29,9 @@ def test_what_the_example_only_mentions_is_usable_too() -> None:
     text = EXAMPLE.read_text("utf-8")
     bare = [line.removeprefix("# ") for line in text.splitlines()]
     lines = [line for line in bare if re.match(r"\w+ = |\[+\w+\]+$", line)]
-    assert parse(tomllib.loads("\n".join(lines))).channels[1] == ChannelSettings(
-        "studio", "soundcard:Scarlett", (3, 4)
-    )
+    said = parse(tomllib.loads("\n".join(lines)))
+    assert said.channels[1] == ChannelSettings("studio", "soundcard:Scarlett", (3, 4))
+    assert said.security.clients == Path("/etc/rtclassify/clients")
 
 
 @given(st.text(min_size=1).filter(lambda key: key not in KNOWN))

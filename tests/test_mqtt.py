@@ -166,6 +166,20 @@ def test_a_broker_that_stalls_delays_nothing_and_is_told_the_newest_when_it_goes
     assert len(seqs) < 5_000
 
 
+def test_a_broker_that_stalls_while_the_daemon_stops_learns_that_it_is_gone(
+    broker: Broker,
+) -> None:
+    with broker.listener("rtclassify/status") as listener:
+        with sink_at(broker) as sink:
+            listener.await_("rtclassify/status", b"online")
+            broker.stall()
+            sink.send([label(number=number) for number in range(2_000)])
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 5.0
+        broker.go_on()
+        listener.await_("rtclassify/status", b"offline")
+
+
 def test_a_broker_that_is_not_there_delays_neither_start_nor_end() -> None:
     begun = time.monotonic()
     with MqttSink(f"mqtt://127.0.0.1:{free_port()}", INFO, ManualClock()) as sink:

@@ -7,8 +7,10 @@ lists the topics.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -94,16 +96,31 @@ class MqttSink:
         while self.connected and self._waiting and time.monotonic() < due:
             self._deliver()
             time.sleep(0.01)
-        if self.connected:
-            last = self._client.publish(f"{self.prefix}/status", "offline", qos=1, retain=True)
-            if not last.rc:
-                last.wait_for_publish(max(0.0, due - time.monotonic()))
         self._client.on_disconnect = None
-        self._client.disconnect()
-        # It joins a thread that may be looking up a name.
         stop = threading.Thread(target=self._client.loop_stop, daemon=True)
-        stop.start()
+        if self._said_goodbye(due):
+            self._client.disconnect()
+            stop.start()
+        else:
+            stop.start()
+            self._vanish()
+        # What is stopped may be looking up a name.
         stop.join(max(0.1, due - time.monotonic()))
+
+    def _said_goodbye(self, due: float) -> bool:
+        if not self.connected:
+            return True
+        last = self._client.publish(f"{self.prefix}/status", "offline", qos=1, retain=True)
+        if not last.rc:
+            last.wait_for_publish(max(0.0, due - time.monotonic()))
+        return not last.rc and last.is_published()
+
+    def _vanish(self) -> None:
+        """Leave a stalled broker without a word, so that it publishes the last will."""
+        connection = self._client.socket()
+        if isinstance(connection, socket.socket):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def send(self, events: Sequence[Event]) -> None:
         """Hand messages to the broker's queue, or keep the newest until it has room."""
