@@ -11,7 +11,7 @@ import typer
 from rtclassify.errors import ConfigError, UsageError
 
 app = typer.Typer(
-    help="Make and list the keys of subscribers on other machines; see docs/security.md.",
+    help="Make and list keys for subscribers on other machines.",
     no_args_is_help=True,
 )
 Config = Annotated[
