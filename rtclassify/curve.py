@@ -125,7 +125,7 @@ class Handshake:
         if not mismatch and self._failures < ATTEMPTS:
             return None
         if not self._keys:
-            return "lets in holders of keys alone; give --key and --server"
+            return "lets in holders of keys alone; give your key and its own (--key, --server)"
         if mismatch:
-            return "takes no keys; leave --key and --server away"
-        return "is not who --server says; give the public key of the daemon there"
+            return "takes no keys; leave them away (--key, --server)"
+        return "has another key than was expected; give the daemon's public one (--server)"

@@ -18,6 +18,7 @@ from rigs.icecast import free_port
 from stream_events import INFO, label
 from test_run import started
 
+from rtclassify import curve
 from rtclassify.config import SecuritySettings
 from rtclassify.curve import identify
 from rtclassify.errors import ConfigError, UsageError
@@ -94,6 +95,18 @@ def test_an_unlisted_key_is_refused_and_the_log_says_so_once(
     assert station.keys("boris").public.decode() in record.getMessage()
 
 
+def test_refusals_are_said_again_with_their_number_when_a_minute_is_over(
+    station: Station, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curve, "REFUSALS_EVERY_S", 0.0)
+    with station.published() as sink:
+        for _ in range(3):
+            refusal(sink.address, station.keys("boris"))
+
+    counts = [record.getMessage().partition("allowed, ")[2][:8] for record in caplog.records]
+    assert counts == ["1 in all", "2 in all", "3 in all"]
+
+
 def test_who_brings_no_key_or_trusts_another_daemon_is_told_within_seconds(
     station: Station,
 ) -> None:
@@ -104,9 +117,9 @@ def test_who_brings_no_key_or_trusts_another_daemon_is_told_within_seconds(
     with ZmqSink(LOOPBACK, INFO, ManualClock()) as sink:
         needless = refusal(sink.address, station.keys("anna"))
 
-    assert "lets in holders of keys alone; give --key and --server." in without
-    assert "is not who --server says;" in mistaken
-    assert "takes no keys; leave --key and --server away." in needless
+    assert "lets in holders of keys alone; give your key and its own (--key, --server)." in without
+    assert "has another key than was expected;" in mistaken
+    assert "takes no keys; leave them away (--key, --server)." in needless
     assert time.monotonic() - begun < PATIENCE_S
 
 

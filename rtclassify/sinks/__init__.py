@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtclassify.clock import Clock
-from rtclassify.errors import SinkError
+from rtclassify.errors import DependencyError, SinkError
 from rtclassify.stream import Sink, StreamInfo
 
 if TYPE_CHECKING:
@@ -28,8 +28,13 @@ def _zmq(address: str, info: StreamInfo, clock: Clock, keys: ServerKeys | None) 
 
 
 def _mqtt(address: str, info: StreamInfo, clock: Clock, _keys: ServerKeys | None) -> Sink:
-    from rtclassify.sinks.mqtt import MqttSink
-
+    try:
+        from rtclassify.sinks.mqtt import MqttSink
+    except ModuleNotFoundError as error:
+        raise DependencyError(
+            f"{without_password(address)} wants paho-mqtt, which is not installed; "
+            "pip install 'rtclassify[mqtt]'."
+        ) from error
     return MqttSink(address, info, clock)
 
 
@@ -59,6 +64,7 @@ def open_sink(address: str, info: StreamInfo, clock: Clock, keys: ServerKeys | N
 
     Raises:
         SinkError: If no kind of sink takes such an address.
+        DependencyError: If a package that this kind wants is not installed.
     """
     scheme = address.partition(":")[0]
     if scheme not in SINKS:

@@ -15,18 +15,18 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
 from rtclassify.clock import Clock
-from rtclassify.errors import DependencyError, SinkError
+from rtclassify.errors import SinkError
 from rtclassify.sinks import without_password
 from rtclassify.sinks.discovery import discovery
 from rtclassify.sinks.wire import Encoder, Message
 from rtclassify.stream import Event, StreamInfo
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import Client
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ QUEUE = 1000
 
 KEEPALIVE_S = 15
 SLOWEST_RETRY_S = 30
+LOSSES_EVERY_S = 60.0
 CLOSING_S = 1.0
 
 
@@ -54,7 +55,6 @@ class MqttSink:
 
     Raises:
         SinkError: If the address is not such a one.
-        DependencyError: If paho-mqtt is not installed.
     """
 
     def __init__(self, address: str, info: StreamInfo, clock: Clock) -> None:
@@ -71,6 +71,9 @@ class MqttSink:
         self._encoder = Encoder(info, clock)
         self._newest: dict[str, bytes] = {}
         self._waiting: dict[str, bytes] = {}
+        self._dropped = 0
+        self._clock = clock
+        self._quiet_until_s = clock.now()
         self._joined = threading.Event()
         self._said = ""
 
@@ -144,7 +147,8 @@ class MqttSink:
     def _offer(self, topic: str, payload: bytes) -> None:
         self._newest[topic] = payload
         # What replaces an older one is delivered in its own turn.
-        self._waiting.pop(topic, None)
+        if self._waiting.pop(topic, None) is not None:
+            self._dropped += 1
         self._waiting[topic] = payload
         self._deliver()
 
@@ -158,9 +162,12 @@ class MqttSink:
         while self._waiting:
             topic = next(iter(self._waiting))
             sent = self._client.publish(topic, self._waiting[topic], qos=1, retain=True)
-            if sent.rc == _QUEUE_FULL:
+            if sent.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
                 return
             del self._waiting[topic]
+        if self._dropped and self._clock.now() >= self._quiet_until_s:
+            log.warning("%s missed %d messages, not the newest", self._name, self._dropped)
+            self._dropped, self._quiet_until_s = 0, self._clock.now() + LOSSES_EVERY_S
 
     def _on_connect(
         self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any
@@ -169,8 +176,8 @@ class MqttSink:
             self._say(f"refuses us: {reason}; check user and password, labelling goes on")
             return
         client.publish(f"{self.prefix}/status", "online", qos=1, retain=True)
-        self._joined.set()
         self._say("takes labels")
+        self._joined.set()
 
     def _on_connect_fail(self, _client: Client, _data: Any) -> None:
         self._say("cannot be reached; trying again, the newest labels are kept for it")
@@ -189,19 +196,7 @@ class MqttSink:
                     "%s %s", self._name, news)  # fmt: skip
 
 
-_QUEUE_FULL = 15
-"""MQTT_ERR_QUEUE_SIZE, which paho-mqtt returns for what it did not take."""
-
-
 def _client(address: str) -> Client:
-    try:
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
-    except ImportError as error:
-        raise DependencyError(
-            f"{without_password(address)} wants paho-mqtt, which is not installed; "
-            "pip install 'rtclassify[mqtt]'."
-        ) from error
     parts = urlsplit(address)
     client = Client(CallbackAPIVersion.VERSION2)
     if parts.username is not None:
