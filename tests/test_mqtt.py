@@ -131,8 +131,9 @@ def test_a_broker_that_was_away_is_told_the_newest_and_delays_nothing(
         longest = slowest(sink, [label(number=number) for number in range(5_000)])
         sink.send([label(name="music")])
         broker.start()
+        await_(lambda: sink.connected, "the return")
         told: dict[str, bytes] = {}
-        while "rtclassify/state/main" not in told:
+        while b'"label":"music"' not in told.get("rtclassify/label/main", b""):
             sink.send([])
             told = retained(broker)
 
