@@ -27,8 +27,8 @@ from rtclassify.testing import ManualClock
 
 pytestmark = pytest.mark.rig
 PATIENCE_S = 20.0
-SOON_S = 0.25
-"""No label may be late by more; a send takes some microseconds."""
+SOON_S = 2.0
+"""A send takes some microseconds, more on a busy machine; one that waits for a broker, for ever."""
 
 STRANDED = """
 import sys, time
@@ -133,12 +133,14 @@ def test_a_broker_that_was_away_is_told_the_newest_and_delays_nothing(
         broker.start()
         await_(lambda: sink.connected, "the return")
         told: dict[str, bytes] = {}
-        while b'"label":"music"' not in told.get("rtclassify/label/main", b""):
+        while (
+            b'"label":"music"' not in told.get("rtclassify/label/main", b"")
+            or "rtclassify/state/main" not in told
+        ):
             sink.send([])
             told = retained(broker)
 
     assert longest < SOON_S
-    assert json.loads(told["rtclassify/label/main"])["label"] == "music"
     assert json.loads(told["rtclassify/state/main"])["state"] == "programme"
     assert told["rtclassify/status"] == b"online"
     assert "homeassistant/sensor/rtclassify_main/label/config" in told
@@ -156,18 +158,18 @@ def test_a_broker_that_stalls_delays_nothing_and_is_told_the_newest_when_it_goes
     with sink_at(broker) as sink, broker.listener("rtclassify/label/main") as listener:
         await_(lambda: sink.connected, "the connection")
         broker.stall()
-        longest = slowest(sink, [label(number=number) for number in range(5_000)])
-        kept = len(sink._client._out_messages) + len(sink._waiting)
+        longest = slowest(sink, [label(number=number) for number in range(20_000)])
+        kept = sink._queued() + len(sink._waiting)
         broker.go_on()
         seqs: list[int] = []
-        while not seqs or seqs[-1] != 4_999:
+        while not seqs or seqs[-1] != 19_999:
             sink.send([])
             seqs += [json.loads(message.payload)["seq"] for message in listener.within(0.05)]
 
     assert longest < SOON_S
     assert kept <= 101
     assert seqs == sorted(set(seqs))
-    assert len(seqs) < 5_000
+    assert len(seqs) < 20_000
 
 
 def test_a_broker_that_stalls_while_the_daemon_stops_learns_that_it_is_gone(

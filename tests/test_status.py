@@ -27,7 +27,7 @@ from rtclassify.stream import Heartbeat, Label, Level, Stamp
 from rtclassify.testing import ManualClock
 
 LONG_S = 20.0
-SOON_S = 0.25
+SOON_S = 1.0
 
 
 @pytest.fixture

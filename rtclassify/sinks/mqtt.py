@@ -13,13 +13,14 @@ import re
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.client import Client, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion
 
 from rtclassify.clock import Clock
 from rtclassify.errors import SinkError
@@ -62,7 +63,6 @@ class MqttSink:
         self._info = info
         self._host, self._port, self.prefix = _parsed(address)
         self._client = _client(address)
-        self._client.max_queued_messages_set(QUEUE)
         self._client.reconnect_delay_set(1, SLOWEST_RETRY_S)
         self._client.will_set(f"{self.prefix}/status", "offline", qos=1, retain=True)
         self._client.on_connect = self._on_connect
@@ -71,6 +71,7 @@ class MqttSink:
         self._encoder = Encoder(info, clock)
         self._newest: dict[str, bytes] = {}
         self._waiting: dict[str, bytes] = {}
+        self._sent: deque[MQTTMessageInfo] = deque()
         self._dropped = 0
         self._clock = clock
         self._quiet_until_s = clock.now()
@@ -161,13 +162,18 @@ class MqttSink:
             self._waiting = dict(self._newest)
         while self._waiting:
             topic = next(iter(self._waiting))
-            sent = self._client.publish(topic, self._waiting[topic], qos=1, retain=True)
-            if sent.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            if self._queued() >= QUEUE:
                 return
-            del self._waiting[topic]
+            # Nothing is sent twice: old state after new would stay at the broker.
+            self._sent.append(self._client.publish(topic, self._waiting.pop(topic), retain=True))
         if self._dropped and self._clock.now() >= self._quiet_until_s:
             log.warning("%s missed %d messages, not the newest", self._name, self._dropped)
             self._dropped, self._quiet_until_s = 0, self._clock.now() + LOSSES_EVERY_S
+
+    def _queued(self) -> int:
+        while self._sent and _has_left(self._sent[0]):
+            self._sent.popleft()
+        return len(self._sent)
 
     def _on_connect(
         self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any
@@ -175,7 +181,7 @@ class MqttSink:
         if reason.is_failure:
             self._say(f"refuses us: {reason}; check user and password, labelling goes on")
             return
-        client.publish(f"{self.prefix}/status", "online", qos=1, retain=True)
+        client.publish(f"{self.prefix}/status", "online", retain=True)
         self._say("takes labels")
         self._joined.set()
 
@@ -194,6 +200,13 @@ class MqttSink:
             self._said = news
             log.log(logging.INFO if news == "takes labels" else logging.WARNING,
                     "%s %s", self._name, news)  # fmt: skip
+
+
+def _has_left(sent: MQTTMessageInfo) -> bool:
+    try:
+        return sent.is_published()
+    except RuntimeError:
+        return True  # it was lost with its connection
 
 
 def _client(address: str) -> Client:
