@@ -19,9 +19,8 @@ from rtclassify.errors import ConfigError, RtclassifyError
 if TYPE_CHECKING:
     from rtclassify.clock import Clock
     from rtclassify.inference import Engine
-    from rtclassify.keys import ServerKeys
     from rtclassify.service import Service
-    from rtclassify.stream import StreamInfo
+    from rtclassify.stream import Sink, StreamInfo
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
 
@@ -114,8 +113,7 @@ def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
 
     def reread() -> Settings:
         settings = read_settings(config, flags)
-        _info(settings)
-        _keys(settings)
+        _sinks(settings, _info(settings), clock)
         if settings.device != first.device:
             raise ConfigError(
                 f"device = {settings.device!r} cannot take the place of {first.device!r} while "
@@ -140,19 +138,14 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     from rtclassify import pipeline
     from rtclassify.cli.log import LogSink
     from rtclassify.ring import Wakeup
-    from rtclassify.sinks import open_sink, without_password
+    from rtclassify.sinks import without_password
     from rtclassify.sources import open_sources
 
-    info, keys = _info(settings), _keys(settings)
-    addresses = [settings.publish, *settings.sinks]
+    info = _info(settings)
     channels = _found(settings.channels)
     wakeup = Wakeup()
     with ExitStack() as stack:
-        sinks = [stack.enter_context(open_sink(to, info, clock, keys)) for to in addresses]
-        if settings.status:
-            from rtclassify.sinks.status import StatusSink
-
-            sinks.append(stack.enter_context(StatusSink(settings.status, info, clock)))
+        sinks = [stack.enter_context(sink) for sink in _sinks(settings, info, clock)]
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
         opened = open_sources(channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True)
         sources = [stack.enter_context(source) for source in opened]
@@ -161,6 +154,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
             service.show(f"loading {info.model}")
             engine = _load_engine(settings)
         log.info("%s on %s", info.model, engine.runs_on)
+        addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
         thinking = pipeline.Pipeline(engine, [c.name for c in channels], settings.labels)
         service.ready()
@@ -180,11 +174,19 @@ def _info(settings: Settings) -> StreamInfo:
     return StreamInfo(secrets.token_hex(4), said.tag, said.labels, said.rate, said.window, hop)
 
 
-def _keys(settings: Settings) -> ServerKeys | None:
-    """Read whom sockets let in, and refuse what would let in everybody unasked."""
+def _sinks(settings: Settings, info: StreamInfo, clock: Clock) -> list[Sink]:
+    """Make the sinks that the settings name, not yet entered, and refuse what cannot be one."""
     from rtclassify.keys import server_keys
+    from rtclassify.sinks import open_sink
 
-    return server_keys(settings.security, [settings.publish, *settings.sinks])
+    addresses = [settings.publish, *settings.sinks]
+    keys = server_keys(settings.security, addresses)
+    sinks = [open_sink(address, info, clock, keys) for address in addresses]
+    if settings.status:
+        from rtclassify.sinks.status import StatusSink
+
+        sinks.append(StatusSink(settings.status, info, clock))
+    return sinks
 
 
 def _found(channels: Sequence[ChannelSettings]) -> list[ChannelSettings]:
