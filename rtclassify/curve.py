@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 REFUSALS_EVERY_S = 60.0
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 """A connection may break while hands are shaken; so many in a row mean that they never will."""
 
 _MISMATCH = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
@@ -128,4 +128,4 @@ class Handshake:
             return "lets in holders of keys alone; give your key and its own (--key, --server)"
         if mismatch:
             return "takes no keys; leave them away (--key, --server)"
-        return "has another key than was expected; give the daemon's public one (--server)"
+        return "has another key than was expected, or takes none; give its public one (--server)"
