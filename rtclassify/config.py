@@ -7,6 +7,7 @@ and what was wanted; an unknown key names the nearest known one. See ``rtclassif
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any, Literal, get_args
 from rtclassify.errors import ConfigError
 
 Device = Literal["auto", "cpu", "gpu"]
+HIGHEST_PORT = 65_535
 CHANNEL_NAME = re.compile(r"[a-z0-9_-]+")
 
 
@@ -60,6 +62,21 @@ class ChannelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecuritySettings:
+    """Who may subscribe from other machines; see docs/security.md.
+
+    Args:
+        server_key: File of the daemon's secret key; with it every tcp socket wants keys.
+        clients: Directory of the public keys that are let in.
+        open: Whether anybody who reaches a socket may subscribe without a key.
+    """
+
+    server_key: Path | None = None
+    clients: Path | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the daemon can be told.
 
@@ -68,6 +85,9 @@ class Settings:
         hop_s: Seconds from one label to the next; None takes the bundle's own.
         device: What the network runs on.
         publish: ZeroMQ address that the label stream is bound to.
+        sinks: More places that labels go to.
+        status: ``HOST:PORT`` of this machine alone for health and metrics over HTTP; None for none.
+        security: Who may subscribe from other machines.
         labels: How scores become labels.
         channels: At least one, with distinct names.
     """
@@ -76,6 +96,9 @@ class Settings:
     hop_s: float | None = None
     device: Device = "auto"
     publish: str = "tcp://127.0.0.1:5565"
+    sinks: tuple[str, ...] = ()
+    status: str | None = None
+    security: SecuritySettings = SecuritySettings()
     labels: LabelSettings = field(default_factory=LabelSettings)
     channels: tuple[ChannelSettings, ...] = (ChannelSettings("main", "auto"),)
 
@@ -105,16 +128,22 @@ def parse(table: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigError: If a key is unknown or a value is of the wrong kind or out of range.
     """
-    known = {"model", "hop_s", "device", "publish", "labels", "channel"}
+    known = {f.name for f in fields(Settings)} - {"channels"} | {"channel"}
     _refuse_unknown(table, known, "")
     chosen: dict[str, Any] = {}
     for key in ("model", "publish"):
         if key in table:
             chosen[key] = _text(key, table[key])
+    if "status" in table:
+        chosen["status"] = _local("status", table["status"])
+    if "sinks" in table:
+        chosen["sinks"] = _texts("sinks", table["sinks"])
     if "hop_s" in table:
         chosen["hop_s"] = _number("hop_s", table["hop_s"], low=0.01, high=60.0)
     if "device" in table:
         chosen["device"] = _one_of("device", table["device"], get_args(Device))
+    if "security" in table:
+        chosen["security"] = _security(_table("security", table["security"]))
     if "labels" in table:
         chosen["labels"] = _labels(_table("labels", table["labels"]))
     if "channel" in table:
@@ -142,6 +171,13 @@ def _labels(table: Mapping[str, Any]) -> LabelSettings:
             for key, value in table.items()
         }
     )
+
+
+def _security(table: Mapping[str, Any]) -> SecuritySettings:
+    _refuse_unknown(table, {f.name for f in fields(SecuritySettings)}, "security.")
+    files = ("server_key", "clients")
+    paths = {key: Path(_text(f"security.{key}", table[key])) for key in files if key in table}
+    return SecuritySettings(**paths, open=_claim("security.open", table.get("open", False)))
 
 
 def _channels(tables: Any) -> tuple[ChannelSettings, ...]:
@@ -208,6 +244,36 @@ def _table(key: str, value: Any) -> Mapping[str, Any]:
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ConfigError(f'{key} = {value!r} must be text in quotes, such as {key} = "…".')
+    return value
+
+
+def _local(key: str, value: Any) -> str:
+    host, _, port = _text(key, value).rpartition(":")
+    if not is_loopback(host) or not port.isdecimal() or int(port) > HIGHEST_PORT:
+        raise ConfigError(
+            f'{key} = {value!r} must be a port of this machine alone, such as "127.0.0.1:5567"; '
+            "a proxy can serve it to others."
+        )
+    return str(value)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, an address or a name, is reached from this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f'{key} = {value!r} must be a list, such as {key} = ["…"].')
+    return tuple(_text(key, item) for item in value)
+
+
+def _claim(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} = {value!r} must be true or false.")
     return value
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rtclassify.clock import Clock
     from rtclassify.inference import Engine
     from rtclassify.service import Service
-    from rtclassify.stream import StreamInfo
+    from rtclassify.stream import Sink, StreamInfo
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
 
@@ -65,11 +65,11 @@ def run(
     start_logging(sys.stderr, os.environ, verbose=verbose)
     table = {
         "model": model, "hop_s": hop_s, "device": device, "publish": publish,
-        "channel": _channels(source or []) or None,
+        "sinks": sink or None, "channel": _channels(source or []) or None,
     }  # fmt: skip
     flags = {key: value for key, value in table.items() if value is not None}
     try:
-        _listen(config, flags, sink or [])
+        _listen(config, flags)
     except RtclassifyError as error:
         log.error("%s", error)  # noqa: TRY400 - one sentence, no traceback
         raise typer.Exit(error.exit_code) from None
@@ -103,7 +103,7 @@ def read_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     return replace(settings, **{field: getattr(said, field) for field in fields})
 
 
-def _listen(config: Path | None, flags: Mapping[str, Any], more_sinks: Sequence[str]) -> None:
+def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
     """Serve one epoch after the other: the next one begins when settings are reloaded."""
     from rtclassify.clock import SystemClock
     from rtclassify.service import Notifier, Service
@@ -113,7 +113,7 @@ def _listen(config: Path | None, flags: Mapping[str, Any], more_sinks: Sequence[
 
     def reread() -> Settings:
         settings = read_settings(config, flags)
-        _info(settings)
+        _sinks(settings, _info(settings), clock)
         if settings.device != first.device:
             raise ConfigError(
                 f"device = {settings.device!r} cannot take the place of {first.device!r} while "
@@ -126,19 +126,11 @@ def _listen(config: Path | None, flags: Mapping[str, Any], more_sinks: Sequence[
     notifier = Notifier.from_environment(os.environ)
     with Service(notifier, clock, reread=reread, terminal=os.isatty(0)) as service:
         while settings is not None:
-            addresses = [settings.publish, *more_sinks]
-            engine = _serve(settings, addresses, service=service, clock=clock, engine=engine)
+            engine = _serve(settings, service=service, clock=clock, engine=engine)
             settings = service.reloaded()
 
 
-def _serve(
-    settings: Settings,
-    addresses: Sequence[str],
-    *,
-    service: Service,
-    clock: Clock,
-    engine: Engine | None,
-) -> Engine:
+def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine | None) -> Engine:
     """Label audio from all sources until the service ends it; return the engine for the next time.
 
     Sources open before the model loads, so that the first window fills meanwhile.
@@ -146,14 +138,14 @@ def _serve(
     from rtclassify import pipeline
     from rtclassify.cli.log import LogSink
     from rtclassify.ring import Wakeup
-    from rtclassify.sinks import open_sink
+    from rtclassify.sinks import without_password
     from rtclassify.sources import open_sources
 
     info = _info(settings)
     channels = _found(settings.channels)
     wakeup = Wakeup()
     with ExitStack() as stack:
-        sinks = [stack.enter_context(open_sink(to, info, clock)) for to in addresses]
+        sinks = [stack.enter_context(sink) for sink in _sinks(settings, info, clock)]
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
         opened = open_sources(channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True)
         sources = [stack.enter_context(source) for source in opened]
@@ -162,7 +154,8 @@ def _serve(
             service.show(f"loading {info.model}")
             engine = _load_engine(settings)
         log.info("%s on %s", info.model, engine.runs_on)
-        log.info("labels go to %s", ", ".join(addresses))
+        addresses = (settings.publish, *settings.sinks)
+        log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
         thinking = pipeline.Pipeline(engine, [c.name for c in channels], settings.labels)
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
@@ -179,6 +172,21 @@ def _info(settings: Settings) -> StreamInfo:
     said = describe(find(settings.model))
     hop = said.hop_samples(settings.hop_s)
     return StreamInfo(secrets.token_hex(4), said.tag, said.labels, said.rate, said.window, hop)
+
+
+def _sinks(settings: Settings, info: StreamInfo, clock: Clock) -> list[Sink]:
+    """Make the sinks that the settings name, not yet entered, and refuse what cannot be one."""
+    from rtclassify.keys import server_keys
+    from rtclassify.sinks import open_sink
+
+    addresses = [settings.publish, *settings.sinks]
+    keys = server_keys(settings.security, addresses)
+    sinks = [open_sink(address, info, clock, keys) for address in addresses]
+    if settings.status:
+        from rtclassify.sinks.status import StatusSink
+
+        sinks.append(StatusSink(settings.status, info, clock))
+    return sinks
 
 
 def _found(channels: Sequence[ChannelSettings]) -> list[ChannelSettings]:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,14 +21,16 @@ from typing import Self
 import zmq
 
 from rtclassify.clock import Clock
+from rtclassify.config import HIGHEST_PORT
+from rtclassify.curve import Handshake, doorkeeper, identify, secure
 from rtclassify.errors import SinkError, UsageError
+from rtclassify.keys import ClientKeys, ServerKeys
 from rtclassify.sinks.wire import Encoder, Message, decode
 from rtclassify.stream import Event, StreamInfo
 
 QUEUE = 10_000
 """Messages that wait for one subscriber, some 5 MB, before the newest are dropped."""
 
-HIGHEST_PORT = 65_535
 LINGER_MS = 1000
 SUBSCRIPTIONS_A_TURN = 100
 LONGEST_SUBSCRIPTION = 1024
@@ -54,10 +57,15 @@ class ZmqSink:
         address: ``tcp://HOST:PORT`` (port ``*`` takes a free one) or ``ipc:///PATH``.
         info: What holds for every event.
         clock: Tells latencies and UTC.
+        keys: Let holders of allowed keys alone into a tcp socket; None lets in everybody. The
+            permissions of an ipc socket guard it.
     """
 
-    def __init__(self, address: str, info: StreamInfo, clock: Clock) -> None:
+    def __init__(
+        self, address: str, info: StreamInfo, clock: Clock, keys: ServerKeys | None = None
+    ) -> None:
         self._asked = address
+        self._keys = keys if address.startswith("tcp://") else None
         self._encoder = Encoder(info, clock)
         self._stack = ExitStack()
         self._socket: zmq.Socket[bytes] | None = None
@@ -77,7 +85,11 @@ class ZmqSink:
             if self._asked.startswith("ipc://"):
                 stack.enter_context(_sole_owner(_path_of(self._asked)))
             context = stack.enter_context(zmq.Context())
+            if self._keys:
+                stack.enter_context(doorkeeper(context, self._keys))
             socket = stack.enter_context(context.socket(zmq.XPUB))
+            if self._keys:
+                secure(socket, self._keys)
             socket.linger = LINGER_MS
             socket.sndhwm = QUEUE
             socket.rcvhwm = QUEUE
@@ -120,12 +132,15 @@ class Subscription:
     Args:
         address: Where the stream is published.
         topics: Prefixes of the topics wanted.
+        keys: What a daemon that lets in holders of keys alone is to be shown.
     """
 
-    def __init__(self, address: str, topics: Sequence[str]) -> None:
+    def __init__(self, address: str, topics: Sequence[str], keys: ClientKeys | None = None) -> None:
         self._address = address
         self._topics = topics
+        self._keys = keys
         self._stack = ExitStack()
+        self._poller = zmq.Poller()
         self._socket: zmq.Socket[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -140,6 +155,12 @@ class Subscription:
             socket.linger = 0
             for topic in self._topics:
                 socket.subscribe(topic)
+            if self._keys:
+                identify(socket, self._keys)
+            self._handshake = Handshake(socket, keys=self._keys is not None)
+            stack.callback(self._handshake.close)
+            self._poller.register(socket, zmq.POLLIN)
+            self._poller.register(self._handshake.monitor, zmq.POLLIN)
             try:
                 socket.connect(self._address)
             except zmq.ZMQError as error:
@@ -165,11 +186,12 @@ class Subscription:
         """Return the next message, or None when none came in time.
 
         Raises:
-            UsageError: If what publishes at the address is not a label stream.
+            UsageError: If what publishes at the address is not a label stream, or does not let
+                this subscriber in.
         """
         if self._socket is None:
             raise AssertionError("the subscription is not open")
-        if not self._socket.poll(round(timeout_s * 1000)):
+        if not self._ready(self._socket, timeout_s):
             return None
         try:
             topic, payload = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -179,6 +201,16 @@ class Subscription:
                 f"{self._address} publishes something else than labels of this version ({error}); "
                 "give the address of `rtclassify run`."
             ) from error
+
+    def _ready(self, socket: zmq.Socket[bytes], timeout_s: float) -> bool:
+        """Wait for a message, or for news that there will be none."""
+        due = time.monotonic() + timeout_s
+        while ready := dict(self._poller.poll(max(0, round((due - time.monotonic()) * 1000)))):
+            if socket in ready:
+                return True
+            if reason := self._handshake.refusal():
+                raise UsageError(f"{self._address} {reason}.")
+        return False
 
 
 def _bind(socket: zmq.Socket[bytes], address: str) -> None:
