@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import ipaddress
 import json
 import re
 import tomllib
@@ -19,6 +20,7 @@ from typing import Any, Literal, get_args
 from rtclassify.errors import ConfigError
 
 Device = Literal["auto", "cpu", "gpu"]
+HIGHEST_PORT = 65_535
 CHANNEL_NAME = re.compile(r"[a-z0-9_-]+")
 
 
@@ -28,8 +30,7 @@ class LabelSettings:
 
     Args:
         threshold: Probability from which an answer is yes.
-        hysteresis: In segments an answer turns on at threshold + hysteresis and off at
-            threshold - hysteresis. A label whose likeliest answer lies between is `unsure`.
+        doubt: A label whose likeliest answer is nearer to the threshold than this is `unsure`.
         min_segment_s: Changes shorter than this do not make a segment.
         silence_dbfs: RMS level of a hop below which it is quiet.
         silence_after_s: How long it must stay quiet to be called silence.
@@ -38,11 +39,11 @@ class LabelSettings:
     """
 
     threshold: float = 0.5
-    hysteresis: float = 0.1
+    doubt: float = 0.1
     min_segment_s: float = 1.5
     silence_dbfs: float = -60.0
     silence_after_s: float = 2.0
-    final_after_s: float = 2.5
+    final_after_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,21 @@ class ChannelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecuritySettings:
+    """Who may subscribe from other machines; see docs/security.md.
+
+    Args:
+        server_key: File of the daemon's secret key; with it every tcp socket wants keys.
+        clients: Directory of the public keys that are let in.
+        open: Whether anybody who reaches a socket may subscribe without a key.
+    """
+
+    server_key: Path | None = None
+    clients: Path | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the daemon can be told.
 
@@ -88,6 +104,9 @@ class Settings:
         publish: ZeroMQ address that the label stream is bound to.
         replay: ZeroMQ address at which the journal answers, if there is one.
         journal: What is kept of the stream.
+        sinks: More places that labels go to.
+        status: ``HOST:PORT`` of this machine alone for health and metrics over HTTP; None for none.
+        security: Who may subscribe from other machines.
         labels: How scores become labels.
         channels: At least one, with distinct names.
     """
@@ -98,13 +117,16 @@ class Settings:
     publish: str = "tcp://127.0.0.1:5565"
     replay: str = "tcp://127.0.0.1:5566"
     journal: JournalSettings = field(default_factory=JournalSettings)
+    sinks: tuple[str, ...] = ()
+    status: str | None = None
+    security: SecuritySettings = SecuritySettings()
     labels: LabelSettings = field(default_factory=LabelSettings)
     channels: tuple[ChannelSettings, ...] = (ChannelSettings("main", "auto"),)
 
     @property
     def digest(self) -> str:
         """SHA-256 in hex of all settings, defaults included, as JSON with sorted keys."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
 
 def load(path: Path) -> Settings:
@@ -133,17 +155,22 @@ def parse(table: Mapping[str, Any]) -> Settings:
         ConfigError: If a key is unknown or a value is of the wrong kind or out of range.
     """
     known = {"model", "hop_s", "device", "publish", "replay", "journal", "labels", "channel"}
+    known = {f.name for f in fields(Settings)} - {"channels"} | {"channel"}
     _refuse_unknown(table, known, "")
     chosen: dict[str, Any] = {}
     for key in ("model", "publish", "replay"):
         if key in table:
             chosen[key] = _text(key, table[key])
+    if "status" in table:
+        chosen["status"] = _local("status", table["status"])
+    if "sinks" in table:
+        chosen["sinks"] = _texts("sinks", table["sinks"])
     if "hop_s" in table:
         chosen["hop_s"] = _number("hop_s", table["hop_s"], low=0.01, high=60.0)
     if "device" in table:
         chosen["device"] = _one_of("device", table["device"], get_args(Device))
-    if "journal" in table:
-        chosen["journal"] = _journal(_table("journal", table["journal"]))
+    if "security" in table:
+        chosen["security"] = _security(_table("security", table["security"]))
     if "labels" in table:
         chosen["labels"] = _labels(_table("labels", table["labels"]))
     if "channel" in table:
@@ -153,7 +180,7 @@ def parse(table: Mapping[str, Any]) -> Settings:
 
 _LABEL_RANGES = {
     "threshold": (0.01, 0.99),
-    "hysteresis": (0.0, 0.49),
+    "doubt": (0.0, 0.49),
     "min_segment_s": (0.0, 60.0),
     "silence_dbfs": (-120.0, -10.0),
     "silence_after_s": (0.1, 600.0),
@@ -182,6 +209,13 @@ def _journal(table: Mapping[str, Any]) -> JournalSettings:
         if key in table:
             chosen[key] = _number(f"journal.{key}", table[key], low=low, high=high)
     return JournalSettings(**chosen)
+
+
+def _security(table: Mapping[str, Any]) -> SecuritySettings:
+    _refuse_unknown(table, {f.name for f in fields(SecuritySettings)}, "security.")
+    files = ("server_key", "clients")
+    paths = {key: Path(_text(f"security.{key}", table[key])) for key in files if key in table}
+    return SecuritySettings(**paths, open=_claim("security.open", table.get("open", False)))
 
 
 def _channels(tables: Any) -> tuple[ChannelSettings, ...]:
@@ -248,6 +282,36 @@ def _table(key: str, value: Any) -> Mapping[str, Any]:
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ConfigError(f'{key} = {value!r} must be text in quotes, such as {key} = "…".')
+    return value
+
+
+def _local(key: str, value: Any) -> str:
+    host, _, port = _text(key, value).rpartition(":")
+    if not is_loopback(host) or not port.isdecimal() or int(port) > HIGHEST_PORT:
+        raise ConfigError(
+            f'{key} = {value!r} must be a port of this machine alone, such as "127.0.0.1:5567"; '
+            "a proxy can serve it to others."
+        )
+    return str(value)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, an address or a name, is reached from this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f'{key} = {value!r} must be a list, such as {key} = ["…"].')
+    return tuple(_text(key, item) for item in value)
+
+
+def _claim(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} = {value!r} must be true or false.")
     return value
 
 

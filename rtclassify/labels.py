@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
-from rtclassify.overlap import Answers, Overlap
+from rtclassify.decoding import Decoder
+from rtclassify.overlap import Agreed, Answers, Overlap
 from rtclassify.segments import SILENCES, Change, Segmenter, name_of
 from rtclassify.stream import (
     CaptureLost,
@@ -36,6 +38,9 @@ DITHERED_ZERO = 2.5 / 32768
 """Peak up to which audio counts as digital zero: 16-bit dither stays within two steps."""
 
 UNSURE = "unsure"
+
+MOSTLY = 0.5
+"""Share of a hop's cells in which an answer is yes, from which on it is for the hop."""
 
 HYSTERESIS_DB = 3.0
 """How far above the silence level audio must rise to end a silence."""
@@ -128,10 +133,9 @@ class Labeller:
             lag=min(round(settings.final_after_s * rate / hop), window // hop - 1),
             labels=len(answers),
         )
+        self._decoder = Decoder(len(answers), threshold=settings.threshold, cell_s=cell / rate)
         self._segmenter = Segmenter(
-            answers,
-            min_cells=max(1, round(settings.min_segment_s * rate / cell)),
-            settings=settings,
+            answers, min_cells=max(1, round(settings.min_segment_s * rate / cell))
         )
 
     @property
@@ -164,7 +168,8 @@ class Labeller:
             scores: Probabilities of its cells, shape (window // cell, labels).
         """
         newest = scores[-self._hop_cells :].astype(np.float64)
-        provisional = self._labelled(self._unlabelled[-1], newest, final=False)
+        yes = newest.mean(axis=0) >= self._settings.threshold
+        provisional = self._labelled(self._unlabelled[-1], newest, yes, final=False)
         self._label = provisional.label
         return [provisional, *self._finals(self._overlap.add(scores))]
 
@@ -172,6 +177,7 @@ class Labeller:
         """Take a gap: what was open ends where it begins."""
         closed = self.finish()
         self._overlap.reset()
+        self._decoder.reset()
         self._unlabelled.clear()
         self._lost += gap.end - gap.start
         self._end = gap.end
@@ -190,34 +196,43 @@ class Labeller:
         finals = self._finals(self._overlap.flush())
         return finals + self._segments(self._segmenter.close())
 
-    def _finals(self, cells: Answers) -> list[Event]:
-        """Label the oldest hops by their final answers, and let segments grow by them."""
+    def _finals(self, agreed: Agreed) -> list[Event]:
+        """Label the oldest hops for good, and let segments grow by their cells."""
+        shape = (-1, self._hop_cells, len(self._answers))
+        hops = agreed.answers[: agreed.final].reshape(shape)
+        decided = self._decoder.decide(agreed.answers, final=agreed.final).reshape(shape)
         events: list[Event] = []
-        for answers in cells.reshape(-1, self._hop_cells, len(self._answers)):
+        for answers, yes in zip(hops, decided, strict=True):
             heard = self._unlabelled.popleft()
-            events.append(self._labelled(heard, answers, final=True))
-            for number, probs in enumerate(answers.tolist()):
-                start = heard.hop.start + number * self._cell
-                changes = self._segmenter.take(
-                    start, start + self._cell, probs, silence=heard.silence
+            mostly = yes.mean(axis=0) >= MOSTLY
+            events.append(self._labelled(heard, answers, mostly, final=True))
+            start = heard.hop.start
+            for probs, held in zip(answers.tolist(), yes.tolist(), strict=True):
+                events += self._segments(
+                    self._segmenter.take(
+                        start, start + self._cell, probs, held, silence=heard.silence
+                    )
                 )
-                events += self._segments(changes)
+                start += self._cell
         return events
 
-    def _labelled(self, heard: _Heard, answers: Answers, *, final: bool) -> Label:
-        """Label a hop by its cells' answers, shape (cells, labels)."""
+    def _labelled(
+        self, heard: _Heard, answers: Answers, yes: NDArray[np.bool_], *, final: bool
+    ) -> Label:
+        """Label a hop by its cells' answers, shape (cells, labels), and which of them are yes."""
         probs = dict(zip(self._answers, answers.mean(axis=0).tolist(), strict=True))
         return Label(
             self._channel, heard.hop.start, heard.hop.end, probs,
-            heard.silence or self._name(probs), final, heard.hop.level, self._lost, heard.captured,
+            heard.silence or self._name(probs, yes),
+            final, heard.hop.level, self._lost, heard.captured,
         )  # fmt: skip
 
-    def _name(self, probs: Mapping[str, float]) -> str:
+    def _name(self, probs: Mapping[str, float], yes: NDArray[np.bool_]) -> str:
         """Name what is heard; neither an answer nor `other` is earned if the likeliest wavers."""
-        threshold, margin = self._settings.threshold, self._settings.hysteresis
-        if threshold - margin < max(probs.values()) < threshold + margin:
+        threshold, doubt = self._settings.threshold, self._settings.doubt
+        if threshold - doubt < max(probs.values()) < threshold + doubt:
             return UNSURE
-        return name_of([answer for answer, prob in probs.items() if prob >= threshold])
+        return name_of([answer for answer, held in zip(probs, yes, strict=True) if held])
 
     def _is_quiet(self, hop: Hop) -> bool:
         if hop.zero or hop.level.rms_dbfs is None:

@@ -7,12 +7,27 @@ are therefore averaged with weights that grow from the edges to the middle.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rtclassify.stream import Samples
 
 Answers = NDArray[np.float64]
+
+
+class Agreed(NamedTuple):
+    """What windows agree on so far.
+
+    Args:
+        answers: Oldest first, shape (cells, labels): those that became final, and what is known of
+            the cells after them.
+        final: How many became final.
+    """
+
+    answers: Answers
+    final: int
 
 
 class Overlap:
@@ -44,12 +59,8 @@ class Overlap:
         self._heard = np.zeros((cells, 1))
         self._waiting = 0
 
-    def add(self, scores: Samples) -> Answers:
-        """Take the next window's scores, shape (cells, labels).
-
-        Returns:
-            The answers that became final, oldest first, shape (whole hops of cells, labels).
-        """
+    def add(self, scores: Samples) -> Agreed:
+        """Take the next window's scores, shape (cells, labels); whole hops become final."""
         if self._heard.any():
             self._waiting += self._hop
         else:
@@ -58,16 +69,16 @@ class Overlap:
         self._heard = _moved(self._heard, self._hop) + self._weights
         return self._take(keep=self._kept)
 
-    def flush(self) -> Answers:
-        """Hand out, as final, what waits for later audio; shaped as `add` returns it."""
+    def flush(self) -> Agreed:
+        """Hand out, as final, what waits for later audio."""
         return self._take(keep=0)
 
-    def _take(self, *, keep: int) -> Answers:
+    def _take(self, *, keep: int) -> Agreed:
         keep = min(keep, self._waiting)
-        end = len(self._sums)
-        taken = slice(end - self._waiting, end - keep)
+        final = self._waiting - keep
+        known = slice(len(self._sums) - self._waiting, None)
         self._waiting = keep
-        return self._sums[taken] / self._heard[taken]
+        return Agreed(self._sums[known] / self._heard[known], final)
 
 
 def _moved(rows: Answers, by: int) -> Answers:

@@ -1,7 +1,7 @@
 """Join cells into segments: stretches of one label.
 
-Cells come with their final scores, so a boundary is where the answer changes. What keeps segments
-from flickering is hysteresis, and that a new label must last before it is believed.
+Cells come decided for good, so a boundary is where the decision changes. A new label must last
+before it is believed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from rtclassify.config import LabelSettings
 
 SILENCES = ("silence", "digital-silence")
 
@@ -36,34 +34,34 @@ class Change:
 class Segmenter:
     """Follow one channel's cells; say which segments open and close.
 
-    An answer that was no becomes yes from threshold + hysteresis, one that was yes becomes no
-    below threshold - hysteresis; silence goes before answers. A label that holds for `min_cells`
-    cells makes a segment, and the one before it ends where that label began to hold. The first
-    segment after a gap reaches back to the first cell, so that segments cover what was classified.
+    Silence goes before answers. A label that holds for `min_cells` cells makes a segment, and the
+    one before it ends where that label began to hold. The first segment after a gap reaches back
+    to the first cell, so that segments cover what was classified.
 
     Args:
         answers: The model's labels, in the order in which a combination names them.
         min_cells: How many cells make a segment.
-        settings: The thresholds.
     """
 
-    def __init__(
-        self, answers: tuple[str, ...], *, min_cells: int, settings: LabelSettings
-    ) -> None:
+    def __init__(self, answers: tuple[str, ...], *, min_cells: int) -> None:
         self._answers = answers
         self._min_cells = min_cells
-        self._settings = settings
         self._number = 0
         self._forget()
 
     def _forget(self) -> None:
-        self._held: list[bool] = []
         self._open: _Stretch | None = None
         self._candidate: _Stretch | None = None
         self._end = 0
 
     def take(
-        self, start: int, end: int, probs: Sequence[float], *, silence: str | None
+        self,
+        start: int,
+        end: int,
+        probs: Sequence[float],
+        held: Sequence[bool],
+        *,
+        silence: str | None,
     ) -> list[Change]:
         """Take the next cell; return the segments that close and open by it, in that order.
 
@@ -71,12 +69,11 @@ class Segmenter:
             start: First sample of the cell, where the one before it ended.
             end: The index after its last sample.
             probs: Final scores, in the order of `answers`.
+            held: Which of the answers are yes.
             silence: What to call the cell if it is silent.
         """
         self._end = end
-        self._held = [self._holds(number, prob) for number, prob in enumerate(probs)]
-        yes = [a for a, held in zip(self._answers, self._held, strict=True) if held]
-        label = silence or name_of(yes)
+        label = silence or name_of([a for a, yes in zip(self._answers, held, strict=True) if yes])
         if self._open is not None and label == self._open.label:
             self._absorb_candidate(self._open)
             self._open.add(probs)
@@ -95,12 +92,6 @@ class Segmenter:
             self._number += 1
         self._forget()
         return changes
-
-    def _holds(self, number: int, prob: float) -> bool:
-        threshold, margin = self._settings.threshold, self._settings.hysteresis
-        if not self._held:
-            return prob >= threshold
-        return prob >= (threshold - margin if self._held[number] else threshold + margin)
 
     def _begun(self, label: str, start: int) -> _Stretch:
         """Begin a candidate; what did not last belongs to what is open, or to the first one."""

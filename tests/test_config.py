@@ -16,7 +16,10 @@ from rtclassify.config import ChannelSettings, LabelSettings, Settings, load, pa
 from rtclassify.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "rtclassify.example.toml"
-KNOWN = {"model", "hop_s", "device", "publish", "replay", "journal", "labels", "channel"}
+KNOWN = {
+    "model", "hop_s", "device", "publish", "sinks", "status", "replay", "security", "journal",
+    "labels", "channel",
+}  # fmt: skip
 
 
 def test_the_example_says_what_the_defaults_are() -> None:
@@ -27,9 +30,9 @@ def test_what_the_example_only_mentions_is_usable_too() -> None:
     text = EXAMPLE.read_text("utf-8")
     bare = [line.removeprefix("# ") for line in text.splitlines()]
     lines = [line for line in bare if re.match(r"\w+ = |\[+\w+\]+$", line)]
-    assert parse(tomllib.loads("\n".join(lines))).channels[1] == ChannelSettings(
-        "studio", "soundcard:Scarlett", (3, 4)
-    )
+    said = parse(tomllib.loads("\n".join(lines)))
+    assert said.channels[1] == ChannelSettings("studio", "soundcard:Scarlett", (3, 4))
+    assert said.security.clients == Path("/etc/rtclassify/clients")
 
 
 @given(st.text(min_size=1).filter(lambda key: key not in KNOWN))
@@ -49,6 +52,12 @@ def test_an_unknown_key_names_a_known_one(key: str) -> None:
         ({"publish": 5565}, "publish = 5565 must be text in quotes"),
         ({"hop_s": True}, "hop_s = True must be a number from 0.01 to 60."),
         ({"hop_s": float("nan")}, "hop_s = nan must be a number from 0.01 to 60."),
+        ({"sinks": "jsonl:-"}, "sinks = 'jsonl:-' must be a list, such as"),
+        ({"status": "0.0.0.0:5567"}, "must be a port of this machine alone, such as"),
+        ({"status": "127.0.0.1"}, "must be a port of this machine alone, such as"),
+        ({"status": "127.0.0.1:75565"}, "must be a port of this machine alone, such as"),
+        ({"security": {"servr_key": "a"}}, "did you mean security.server_key?"),
+        ({"security": {"open": "yes"}}, "security.open = 'yes' must be true or false."),
         ({"device": "tpu"}, "device = 'tpu' must be one of auto, cpu, gpu."),
         ({"labels": {"threshold": 1}}, "labels.threshold = 1 must be a number from 0.01 to 0.99."),
         ({"labels": 1}, "labels = 1 must be a table; write [labels]."),

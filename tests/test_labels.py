@@ -135,7 +135,7 @@ def test_scores_that_hover_at_the_threshold_do_not_flap() -> None:
     assert segments(said) == [("speech", 0.0, 70.0)]
 
 
-def test_an_answer_that_wavers_within_the_hysteresis_changes_no_segment() -> None:
+def test_an_answer_that_wavers_about_the_threshold_changes_no_segment() -> None:
     """Six of ten samples for three seconds, then four of ten, and so on; never more, never less."""
     mostly, hardly = (
         np.tile([SPEECH] * 6 + [OTHER] * 4, 30),
@@ -147,7 +147,7 @@ def test_an_answer_that_wavers_within_the_hysteresis_changes_no_segment() -> Non
     for before, label in [(speech, "speech"), (other, "other")]:
         said = events(
             AudioBlock("a", 0, np.concatenate([before, wavering])),
-            settings=LabelSettings(hysteresis=0.15),
+            settings=LabelSettings(doubt=0.15),
         )
         assert segments(said) == [(label, 0.0, 30.0)]
         assert {e.label for e in labels(said, final=True)} == {label, "unsure"}

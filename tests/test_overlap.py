@@ -41,7 +41,8 @@ def test_an_answer_is_the_weighted_mean_of_the_windows_that_could_wait(
     hop, lag, cells, scores = grid
     overlap = Overlap(cells=cells, hop=hop, lag=lag, labels=2)
 
-    answers = [row for window in scores for row in overlap.add(window)] + [*overlap.flush()]
+    agreed = [*map(overlap.add, scores), overlap.flush()]
+    answers = [row for one in agreed for row in one.answers[: one.final]]
 
     hops_in_window = cells // hop
     first = cells % hop
@@ -59,19 +60,19 @@ def test_a_hop_waits_for_its_lag_and_no_longer(grid: tuple[int, int, int, Sample
     hop, lag, cells, scores = grid
     overlap = Overlap(cells=cells, hop=hop, lag=lag, labels=2)
 
-    taken = [len(overlap.add(window)) for window in scores]
+    taken = [overlap.add(window).final for window in scores]
 
     assert taken == [(cells // hop - lag) * hop, *[hop] * len(scores)][: len(scores)]
-    assert len(overlap.flush()) == (lag * hop if len(scores) else 0)
-    assert len(overlap.flush()) == 0
+    assert overlap.flush().final == (lag * hop if len(scores) else 0)
+    assert overlap.flush().final == 0
 
 
 def test_after_a_flush_it_goes_on_with_the_next_hop() -> None:
     overlap = Overlap(cells=4, hop=1, lag=2, labels=1)
     ones = np.ones((4, 1), np.float32)
-    assert [len(overlap.add(ones)), len(overlap.flush())] == [2, 2]
+    assert [overlap.add(ones).final, overlap.flush().final] == [2, 2]
 
-    assert [len(overlap.add(ones)), len(overlap.flush())] == [0, 1]
+    assert [overlap.add(ones).final, overlap.flush().final] == [0, 1]
 
 
 def test_after_a_reset_nothing_is_left_of_before() -> None:
@@ -80,5 +81,14 @@ def test_after_a_reset_nothing_is_left_of_before() -> None:
 
     overlap.reset()
 
-    assert overlap.flush().shape == (0, 1)
-    assert overlap.add(np.zeros((4, 1), np.float32)).tolist() == [[0.0], [0.0]]
+    assert overlap.flush().final == 0
+    assert not overlap.add(np.zeros((4, 1), np.float32)).answers.any()
+
+
+def test_what_is_known_of_later_cells_comes_along() -> None:
+    overlap = Overlap(cells=4, hop=1, lag=3, labels=1)
+    scores = np.arange(4, dtype=np.float32)[:, np.newaxis]
+
+    agreed = overlap.add(scores)
+
+    assert (agreed.answers.tolist(), agreed.final) == (scores.tolist(), 1)

@@ -182,6 +182,7 @@ def test_ctrl_c_while_the_model_loads_ends_it_cleanly(tmp_path: Path, tiny_bundl
         (["--model", "nonesuch"], 5, "There is no model 'nonesuch'"),
         (["--hop", "0.33"], 5, "use 0.3 or 0.4 s."),
         (["--publish", "udp://127.0.0.1:1"], 6, "'udp://127.0.0.1:1' is not an address"),
+        (["--publish", "tcp://0.0.0.0:5565"], 3, "or security.open = true."),
         (["--sink", "jsonl:/nowhere/labels"], 6, "jsonl:/nowhere/labels cannot be written to"),
     ],
 )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import zmq
+from rigs.mosquitto import Broker
 from stream_events import INFO, label, one_of_each
 from stream_schema import KINDS, strict_validator
 
 from rtclassify.errors import SinkError
 from rtclassify.sinks import SINKS, open_sink
+from rtclassify.sinks.mqtt import MqttSink
 from rtclassify.sinks.wire import Encoder, Message, decode
 from rtclassify.sinks.zmq import ZmqSink
 from rtclassify.stream import Sink, Stamp
@@ -70,7 +73,32 @@ class FileRig:
         self._path.unlink(missing_ok=True)
 
 
-Rig = SocketRig | FileRig
+class BrokerRig:
+    """Receives what a sink publishes at a broker, and strips what the bridge adds to it."""
+
+    def __init__(self, broker: Broker, scheme: str) -> None:
+        self.address = f"{scheme}://127.0.0.1:{broker.port}/contract"
+        self._stack = contextlib.ExitStack()
+        self._listener = self._stack.enter_context(broker.listener("contract/+/#"))
+
+    def attach(self, sink: Sink) -> None:
+        assert isinstance(sink, MqttSink)
+        self._listener.await_("contract/status", b"online")
+
+    def received(self, count: int) -> list[Message]:
+        messages: list[Message] = []
+        while len(messages) < count:
+            heard = self._listener.next()
+            if heard.topic != "contract/status":
+                topic = heard.topic.removeprefix("contract/") + "/"
+                messages.append(decode(topic.encode(), bytes(heard.payload)))
+        return messages
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+Rig = SocketRig | FileRig | BrokerRig
 
 
 @pytest.fixture(params=SINKS)
@@ -79,6 +107,8 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
         "tcp": lambda: SocketRig("tcp://127.0.0.1:*"),
         "ipc": lambda: SocketRig(f"ipc://{tmp_path}/labels"),
         "jsonl": lambda: FileRig(tmp_path / "labels.jsonl"),
+        "mqtt": lambda: BrokerRig(request.getfixturevalue("broker"), "mqtt"),
+        "mqtts": lambda: BrokerRig(request.getfixturevalue("tls_broker"), "mqtts"),
     }
     rig = rigs[request.param]()
     yield rig
@@ -138,6 +168,9 @@ def test_a_sink_that_was_closed_can_be_opened_again(rig: Rig) -> None:
         "jsonl:/nowhere/labels.jsonl",
         "jsonl:/dev",
         "udp://127.0.0.1:5565",
+        "mqtt:",
+        "mqtt://127.0.0.1:75565",
+        "mqtts://127.0.0.1/a/+/b",
     ],
 )
 def test_an_unusable_address_is_refused_with_one_sentence(address: str) -> None:

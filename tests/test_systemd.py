@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zmq
-from rigs.systemd import ROOT, SETTINGS, Machine, booted
+from rigs.systemd import GUARDED, ROOT, SETTINGS, STATUS, Machine, booted
+
+from rtclassify.keys import client_keys
+from rtclassify.sinks.zmq import Subscription
 
 pytestmark = pytest.mark.rig
 
@@ -79,6 +83,23 @@ def test_subscribers_reach_the_socket_in_the_runtime_directory(machine: Machine)
         topic, body = socket.recv_multipart()
     assert topic == b"label/main/"
     assert json.loads(body)["channel"] == "main"
+
+
+def test_holders_of_keys_are_let_in_by_a_daemon_whose_key_systemd_hands_over(
+    machine: Machine,
+) -> None:
+    folder = machine.files / "etc/rtclassify"
+    keys = client_keys(folder / "anna.key_secret", folder / "server.key")
+    with Subscription(GUARDED, ["label/main/"], keys) as anna:
+        assert anna.receive(20.0) is not None
+
+
+def test_health_and_metrics_are_answered_inside_the_sandbox(machine: Machine) -> None:
+    await_label(machine)
+    with urllib.request.urlopen(f"http://{STATUS}/health") as answer:
+        assert json.load(answer)["alive"] is True
+    with urllib.request.urlopen(f"http://{STATUS}/metrics") as answer:
+        assert b"rtclassify_build_info" in answer.read()
 
 
 def test_the_daemon_is_nobody_in_particular_in_the_audio_group(machine: Machine) -> None:

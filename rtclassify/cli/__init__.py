@@ -11,7 +11,18 @@ import sys
 
 import typer
 
-from rtclassify.cli import classify, devices, evaluate, inspect, models, run, train, verify, watch
+from rtclassify.cli import (
+    classify,
+    devices,
+    evaluate,
+    inspect,
+    keys,
+    models,
+    run,
+    train,
+    verify,
+    watch,
+)
 from rtclassify.errors import RtclassifyError
 
 app = typer.Typer(
@@ -27,6 +38,7 @@ app.command()(classify.classify)
 app.command()(devices.devices)
 app.command()(evaluate.evaluate)
 app.command()(inspect.inspect)
+app.add_typer(keys.app, name="keys")
 app.command()(models.models)
 app.command()(train.train)
 app.command()(run.run)

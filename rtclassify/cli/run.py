@@ -19,6 +19,7 @@ from rtclassify.errors import ConfigError, RtclassifyError
 if TYPE_CHECKING:
     from rtclassify.clock import Clock
     from rtclassify.inference import Engine
+    from rtclassify.keys import ServerKeys
     from rtclassify.service import Service
     from rtclassify.sinks.wire import Encoder
     from rtclassify.stream import Sink, StreamInfo
@@ -66,11 +67,11 @@ def run(
     start_logging(sys.stderr, os.environ, verbose=verbose)
     table = {
         "model": model, "hop_s": hop_s, "device": device, "publish": publish,
-        "channel": _channels(source or []) or None,
+        "sinks": sink or None, "channel": _channels(source or []) or None,
     }  # fmt: skip
     flags = {key: value for key, value in table.items() if value is not None}
     try:
-        _listen(config, flags, sink or [])
+        _listen(config, flags)
     except RtclassifyError as error:
         log.error("%s", error)  # noqa: TRY400 - one sentence, no traceback
         raise typer.Exit(error.exit_code) from None
@@ -104,7 +105,7 @@ def read_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     return replace(settings, **{field: getattr(said, field) for field in fields})
 
 
-def _listen(config: Path | None, flags: Mapping[str, Any], more_sinks: Sequence[str]) -> None:
+def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
     """Serve one epoch after the other: the next one begins when settings are reloaded."""
     from rtclassify.clock import SystemClock
     from rtclassify.service import Notifier, Service
@@ -114,7 +115,7 @@ def _listen(config: Path | None, flags: Mapping[str, Any], more_sinks: Sequence[
 
     def reread() -> Settings:
         settings = read_settings(config, flags)
-        _info(settings)
+        _sinks(settings, Encoder(_info(settings), clock), clock)
         if settings.device != first.device:
             raise ConfigError(
                 f"device = {settings.device!r} cannot take the place of {first.device!r} while "
@@ -127,19 +128,11 @@ def _listen(config: Path | None, flags: Mapping[str, Any], more_sinks: Sequence[
     notifier = Notifier.from_environment(os.environ)
     with Service(notifier, clock, reread=reread, terminal=os.isatty(0)) as service:
         while settings is not None:
-            addresses = [settings.publish, *more_sinks]
-            engine = _serve(settings, addresses, service=service, clock=clock, engine=engine)
+            engine = _serve(settings, service=service, clock=clock, engine=engine)
             settings = service.reloaded()
 
 
-def _serve(
-    settings: Settings,
-    addresses: Sequence[str],
-    *,
-    service: Service,
-    clock: Clock,
-    engine: Engine | None,
-) -> Engine:
+def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine | None) -> Engine:
     """Label audio from all sources until the service ends it; return the engine for the next time.
 
     Sources open before the model loads, so that the first window fills meanwhile.
@@ -147,7 +140,7 @@ def _serve(
     from rtclassify import pipeline
     from rtclassify.cli.log import LogSink
     from rtclassify.ring import Wakeup
-    from rtclassify.sinks import open_sink
+    from rtclassify.sinks import without_password
     from rtclassify.sinks.wire import Encoder
     from rtclassify.sources import open_sources
 
@@ -156,9 +149,9 @@ def _serve(
     wakeup = Wakeup()
     with ExitStack() as stack:
         encoder = Encoder(info, clock)
-        sinks = [stack.enter_context(open_sink(to, encoder)) for to in addresses]
+        sinks = [stack.enter_context(sink) for sink in _sinks(settings, encoder, clock)]
         if settings.journal.path:
-            sinks.append(_keep(stack, settings, encoder, epoch=info.epoch, clock=clock))
+            sinks.append(_keep(stack, settings, encoder, clock))
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
         opened = open_sources(channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True)
         sources = [stack.enter_context(source) for source in opened]
@@ -167,16 +160,15 @@ def _serve(
             service.show(f"loading {info.model}")
             engine = _load_engine(settings)
         log.info("%s on %s", info.model, engine.runs_on)
-        log.info("labels go to %s", ", ".join(addresses))
+        addresses = (settings.publish, *settings.sinks)
+        log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
         thinking = pipeline.Pipeline(engine, [c.name for c in channels], settings.labels)
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
     return engine
 
 
-def _keep(
-    stack: ExitStack, settings: Settings, encoder: Encoder, *, epoch: str, clock: Clock
-) -> Sink:
+def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) -> Sink:
     """Open the journal and the socket at which it answers."""
     from rtclassify.description import describe, find
     from rtclassify.sinks.journal import JournalSink
@@ -185,7 +177,8 @@ def _keep(
     said = describe(find(settings.model))
     named = {"model": f"{said.name}@{said.digest}", "config": settings.digest}
     journal = stack.enter_context(JournalSink(settings.journal, encoder, clock, named=named))
-    replay = ReplayServer(settings.replay, Path(settings.journal.path), epoch=epoch)
+    path, epoch = Path(settings.journal.path), encoder.info.epoch
+    replay = ReplayServer(settings.replay, path, epoch=epoch, keys=_keys(settings))
     stack.enter_context(replay)
     log.info("the journal is %s, and answers on %s", settings.journal.path, replay.address)
     return journal
@@ -201,6 +194,29 @@ def _info(settings: Settings) -> StreamInfo:
     said = describe(find(settings.model))
     hop = said.hop_samples(settings.hop_s)
     return StreamInfo(secrets.token_hex(4), said.tag, said.labels, said.rate, said.window, hop)
+
+
+def _sinks(settings: Settings, encoder: Encoder, clock: Clock) -> list[Sink]:
+    """Make the sinks that the settings name, not yet entered, and refuse what cannot be one."""
+    from rtclassify.sinks import open_sink
+
+    keys = _keys(settings)
+    sinks = [open_sink(to, encoder, keys) for to in (settings.publish, *settings.sinks)]
+    if settings.status:
+        from rtclassify.sinks.status import StatusSink
+
+        sinks.append(StatusSink(settings.status, encoder.info, clock))
+    return sinks
+
+
+def _keys(settings: Settings) -> ServerKeys | None:
+    """Read the keys that sockets ask for; None where they ask for none."""
+    from rtclassify.keys import server_keys
+
+    addresses = [settings.publish, *settings.sinks]
+    if settings.journal.path:
+        addresses.append(settings.replay)
+    return server_keys(settings.security, addresses)
 
 
 def _found(channels: Sequence[ChannelSettings]) -> list[ChannelSettings]:

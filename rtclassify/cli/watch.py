@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtclassify.config import Settings, checked_name
+from rtclassify.errors import UsageError
 
 if TYPE_CHECKING:
+    from rtclassify.keys import ClientKeys
     from rtclassify.sinks.zmq import Subscription
 
 FRAME_S = 0.2
@@ -30,6 +33,12 @@ def watch(
     json: Annotated[
         bool, typer.Option("--json", help="Print messages as JSON lines, as into a pipe.")
     ] = False,
+    key: Annotated[
+        Path | None, typer.Option(metavar="SECRET", help="Your own key, NAME.key_secret.")
+    ] = None,
+    server: Annotated[
+        Path | None, typer.Option(metavar="PUBLIC", help="The daemon's public key, NAME.key.")
+    ] = None,
 ) -> None:
     """Show live what each channel hears.
 
@@ -39,8 +48,19 @@ def watch(
 
     channels = [checked_name(name) for name in channel or []]
     show = _print if json or not sys.stdout.isatty() else _draw
-    with Subscription(address, _topics(channels)) as stream, contextlib.suppress(KeyboardInterrupt):
+    subscription = Subscription(address, _topics(channels), _keys(key, server))
+    with subscription as stream, contextlib.suppress(KeyboardInterrupt):
         show(stream, address, channels)
+
+
+def _keys(key: Path | None, server: Path | None) -> ClientKeys | None:
+    from rtclassify.keys import client_keys
+
+    if key and server:
+        return client_keys(key, server)
+    if key or server:
+        raise UsageError("--key and --server go together; give both.")
+    return None
 
 
 def _topics(channels: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Self
 
 import zmq
 
+from rtclassify.keys import ServerKeys
 from rtclassify.sinks.answers import answer, refusal
 from rtclassify.sinks.ledger import open_for_reading
 from rtclassify.sinks.zmq import bound
@@ -40,10 +41,14 @@ class ReplayServer:
         address: ``tcp://HOST:PORT`` or ``ipc:///PATH``.
         path: The journal; what is not there yet is asked for in vain, and may be asked for again.
         epoch: The start of the program that is being journalled.
+        keys: Whom a tcp socket lets in; None for everybody.
     """
 
-    def __init__(self, address: str, path: Path, *, epoch: str) -> None:
+    def __init__(
+        self, address: str, path: Path, *, epoch: str, keys: ServerKeys | None = None
+    ) -> None:
         self._asked = address
+        self._keys = keys
         self._path = path
         self._epoch = epoch
         self._address = address
@@ -64,7 +69,7 @@ class ReplayServer:
         """
         with ExitStack() as stack:
             socket = stack.enter_context(
-                bound(zmq.ROUTER, self._asked, queue=ANSWERS, longest=LONGEST_REQUEST)
+                bound(zmq.ROUTER, self._asked, self._keys, queue=ANSWERS, longest=LONGEST_REQUEST)
             )
             self._address = socket.get_string(zmq.LAST_ENDPOINT)
             self._closing.clear()

@@ -91,7 +91,7 @@ class Encoder:
     """
 
     def __init__(self, info: StreamInfo, clock: Clock) -> None:
-        self._info = info
+        self.info = info
         self._clock = clock
         self._seqs: dict[str, int] = {}
         self._since_utc: dict[str, str | None] = {}
@@ -123,20 +123,20 @@ class Encoder:
     def _message(self, topic: str, fields: Fields) -> Message:
         seq = self._seqs.get(topic, -1) + 1
         self._seqs[topic] = seq
-        return Message(topic, {"v": VERSION, "epoch": self._info.epoch, "seq": seq, **fields})
+        return Message(topic, {"v": VERSION, "epoch": self.info.epoch, "seq": seq, **fields})
 
     def _label(self, label: Label) -> Fields:
         return {
             "channel": label.channel,
             "start": label.start,
             "end": label.end,
-            "rate": self._info.rate,
+            "rate": self.info.rate,
             **self._time(label.captured),
             "probs": _probs(label.probs),
             "label": label.label,
             "final": label.final,
             **_level(label.level),
-            "model": self._info.model,
+            "model": self.info.model,
             "latency_ms": self._latency_ms(label.captured),
             "lost": label.lost,
         }
@@ -145,16 +145,16 @@ class Encoder:
         is_open = segment.end is None
         fields = {
             "channel": segment.channel,
-            "id": f"{self._info.epoch}-{segment.channel}-{segment.number}",
+            "id": f"{self.info.epoch}-{segment.channel}-{segment.number}",
             "state": "open" if is_open else "closed",
             "label": segment.label,
             "start": segment.start,
             "end": segment.end,
-            "rate": self._info.rate,
+            "rate": self.info.rate,
             "utc_start": self._utc(segment.begun),
             **self._time(segment.begun if is_open else segment.ended),
             "probs": _probs(segment.probs),
-            "model": self._info.model,
+            "model": self.info.model,
         }
         if is_open:
             kept = ("id", "label", "start", "utc_start")
@@ -171,12 +171,12 @@ class Encoder:
             "state": change.state,
             "reason": change.reason,
             "since": change.start,
-            "rate": self._info.rate,
+            "rate": self.info.rate,
             **time,
         }
 
     def _heartbeat(self, beat: Heartbeat) -> Fields:
-        info = self._info
+        info = self.info
         return {
             "utc": _rfc3339(self._clock, self._clock.now()),
             "model": info.model,

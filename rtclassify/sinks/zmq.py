@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,14 +20,16 @@ from typing import Self
 
 import zmq
 
+from rtclassify.config import HIGHEST_PORT
+from rtclassify.curve import Handshake, doorkeeper, identify, secure
 from rtclassify.errors import SinkError, UsageError
+from rtclassify.keys import ClientKeys, ServerKeys
 from rtclassify.sinks.wire import Encoder, Message, decode
 from rtclassify.stream import Event
 
 QUEUE = 10_000
 """Messages that wait for one subscriber, some 5 MB, before the newest are dropped."""
 
-HIGHEST_PORT = 65_535
 LINGER_MS = 1000
 SUBSCRIPTIONS_A_TURN = 100
 LONGEST_SUBSCRIPTION = 1024
@@ -52,10 +55,13 @@ class ZmqSink:
     Args:
         address: ``tcp://HOST:PORT`` (port ``*`` takes a free one) or ``ipc:///PATH``.
         encoder: Makes the messages.
+        keys: Let holders of allowed keys alone into a tcp socket; None lets in everybody. The
+            permissions of an ipc socket guard it.
     """
 
-    def __init__(self, address: str, encoder: Encoder) -> None:
+    def __init__(self, address: str, encoder: Encoder, keys: ServerKeys | None = None) -> None:
         self._asked = address
+        self._keys = keys
         self._encoder = encoder
         self._stack = ExitStack()
         self._socket: zmq.Socket[bytes] | None = None
@@ -73,7 +79,7 @@ class ZmqSink:
         """
         with ExitStack() as stack:
             self._socket = stack.enter_context(
-                bound(zmq.XPUB, self._asked, queue=QUEUE, longest=LONGEST_SUBSCRIPTION)
+                bound(zmq.XPUB, self._asked, self._keys, queue=QUEUE, longest=LONGEST_SUBSCRIPTION)
             )
             self._stack = stack.pop_all()
         return self
@@ -111,12 +117,15 @@ class Subscription:
     Args:
         address: Where the stream is published.
         topics: Prefixes of the topics wanted.
+        keys: What a daemon that lets in holders of keys alone is to be shown.
     """
 
-    def __init__(self, address: str, topics: Sequence[str]) -> None:
+    def __init__(self, address: str, topics: Sequence[str], keys: ClientKeys | None = None) -> None:
         self._address = address
         self._topics = topics
+        self._keys = keys
         self._stack = ExitStack()
+        self._poller = zmq.Poller()
         self._socket: zmq.Socket[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -131,6 +140,12 @@ class Subscription:
             socket.linger = 0
             for topic in self._topics:
                 socket.subscribe(topic)
+            if self._keys:
+                identify(socket, self._keys)
+            self._handshake = Handshake(socket, keys=self._keys is not None)
+            stack.callback(self._handshake.close)
+            self._poller.register(socket, zmq.POLLIN)
+            self._poller.register(self._handshake.monitor, zmq.POLLIN)
             try:
                 socket.connect(self._address)
             except zmq.ZMQError as error:
@@ -156,11 +171,12 @@ class Subscription:
         """Return the next message, or None when none came in time.
 
         Raises:
-            UsageError: If what publishes at the address is not a label stream.
+            UsageError: If what publishes at the address is not a label stream, or does not let
+                this subscriber in.
         """
         if self._socket is None:
             raise AssertionError("the subscription is not open")
-        if not self._socket.poll(round(timeout_s * 1000)):
+        if not self._ready(self._socket, timeout_s):
             return None
         try:
             topic, payload = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -171,14 +187,27 @@ class Subscription:
                 "give the address of `rtclassify run`."
             ) from error
 
+    def _ready(self, socket: zmq.Socket[bytes], timeout_s: float) -> bool:
+        """Wait for a message, or for news that there will be none."""
+        due = time.monotonic() + timeout_s
+        while ready := dict(self._poller.poll(max(0, round((due - time.monotonic()) * 1000)))):
+            if socket in ready:
+                return True
+            if reason := self._handshake.refusal():
+                raise UsageError(f"{self._address} {reason}.")
+        return False
+
 
 @contextmanager
-def bound(kind: int, address: str, *, queue: int, longest: int) -> Iterator[zmq.Socket[bytes]]:
+def bound(
+    kind: int, address: str, keys: ServerKeys | None, *, queue: int, longest: int
+) -> Iterator[zmq.Socket[bytes]]:
     """Open a socket that is bound to `address`, for whoever may reach it.
 
     Args:
         kind: Such as `zmq.XPUB`.
         address: ``tcp://HOST:PORT`` or ``ipc:///PATH``.
+        keys: Whom a tcp socket lets in; None for everybody.
         queue: Messages that wait for, or come from, one peer.
         longest: Bytes; a peer that sends more at once is disconnected.
 
@@ -189,7 +218,12 @@ def bound(kind: int, address: str, *, queue: int, longest: int) -> Iterator[zmq.
         if address.startswith("ipc://"):
             stack.enter_context(_sole_owner(_path_of(address)))
         context = stack.enter_context(zmq.Context())
+        locked = keys if address.startswith("tcp://") else None
+        if locked:
+            stack.enter_context(doorkeeper(context, locked))
         socket = stack.enter_context(context.socket(kind))
+        if locked:
+            secure(socket, locked)
         socket.linger = LINGER_MS
         socket.sndhwm = socket.rcvhwm = queue
         socket.maxmsgsize = longest

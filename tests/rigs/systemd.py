@@ -16,12 +16,23 @@ from typing import Any
 
 import pytest
 
+from rigs.icecast import free_port
+from rtclassify.keys import new_pair
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
 
-SETTINGS = """
+GUARDED = f"tcp://127.0.0.1:{free_port()}"
+STATUS = f"127.0.0.1:{free_port()}"
+
+SETTINGS = f"""
 model = "/opt/models/tiny"
 publish = "ipc:///run/rtclassify/labels"
+sinks = ["{GUARDED}"]
+status = "{STATUS}"
+[security]
+server_key = "/run/credentials/rtclassify.service/server.key_secret"
+clients = "/etc/rtclassify/clients"
 [[channel]]
 name = "main"
 source = "demo"
@@ -30,9 +41,12 @@ name = "relay"
 source = "http://127.0.0.1:9/nobody-serves-here.mp3"
 """
 
-IMPATIENT = """
+DROP_IN = """
 [Service]
 WatchdogSec=5
+# Where the interpreter's own library is bound to; without, it would take the system's.
+Environment=LD_LIBRARY_PATH=/opt/python/lib
+LoadCredential=server.key_secret:/etc/rtclassify/server.key_secret
 """
 
 
@@ -158,11 +172,20 @@ def _install(files: Path, bundle: Path) -> list[str]:
     )
     command.chmod(0o755)
     Machine(files, 0).settings(SETTINGS)
+    _make_keys(files / "etc/rtclassify")
     units = files / "etc/systemd/system"
     shutil.copy(ROOT / "systemd/rtclassify.service", units)
     (units / "rtclassify.service.d").mkdir()
-    (units / "rtclassify.service.d/test.conf").write_text(IMPATIENT)
+    (units / "rtclassify.service.d/test.conf").write_text(DROP_IN)
     return [f"--bind-ro={outside}:{place}" for place, outside in binds.items()]
+
+
+def _make_keys(folder: Path) -> None:
+    """Make a pair for the daemon and one for a client that is let in."""
+    (folder / "clients").mkdir(parents=True)
+    new_pair(folder, "server")
+    new_pair(folder, "anna")
+    shutil.copy(folder / "anna.key", folder / "clients")
 
 
 def _await_boot(nspawn: subprocess.Popen[bytes], files: Path, console: Path) -> Machine:
