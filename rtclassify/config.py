@@ -126,7 +126,8 @@ class Settings:
     @property
     def digest(self) -> str:
         """SHA-256 in hex of all settings, defaults included, as JSON with sorted keys."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        said = json.dumps(asdict(self), sort_keys=True, default=str)
+        return hashlib.sha256(said.encode()).hexdigest()
 
 
 def load(path: Path) -> Settings:

@@ -109,13 +109,14 @@ def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
     """Serve one epoch after the other: the next one begins when settings are reloaded."""
     from rtclassify.clock import SystemClock
     from rtclassify.service import Notifier, Service
+    from rtclassify.sinks.wire import Encoder
 
     clock = SystemClock()
     first = read_settings(config, flags)
 
     def reread() -> Settings:
         settings = read_settings(config, flags)
-        _sinks(settings, Encoder(_info(settings), clock), clock)
+        _sinks(settings, Encoder(_info(settings), clock), clock)  # refuses what cannot be
         if settings.device != first.device:
             raise ConfigError(
                 f"device = {settings.device!r} cannot take the place of {first.device!r} while "
