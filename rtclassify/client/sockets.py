@@ -17,6 +17,7 @@ from rtclassify.client.items import Item
 from rtclassify.errors import UsageError
 
 VERSION = 1
+BEAT = "heartbeat/"
 TICK_MS = 100
 AT_ONCE = 100
 """Messages that are read before requests and answers have their turn."""
@@ -76,7 +77,7 @@ class _Endpoint:
         self._context = zmq.Context()
         try:
             # The heartbeat comes last: once it is heard, so is everything else.
-            self._stream = self._connect(zmq.SUB, address, [*topics, "heartbeat/"])
+            self._stream = self._connect(zmq.SUB, address, [*{*topics} - {BEAT}, BEAT])
             self._journal = self._connect(zmq.DEALER, replay, []) if replay is not None else None
         except UsageError:
             self.close()

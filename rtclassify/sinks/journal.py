@@ -76,6 +76,11 @@ class JournalSink:
         """Messages that the queue could not hold; they are not in the journal."""
         return self._missing
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the disk."""
+        return self._waiting.qsize()
+
     def __enter__(self) -> Self:
         """Open the journal, or make it, and begin to write.
 
