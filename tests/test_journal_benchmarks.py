@@ -1,0 +1,30 @@
+"""The benchmarks of journal and replay, in their short form: they fail by themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def run(name: str, *arguments: str) -> str:
+    command = [sys.executable, str(BENCHMARKS / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.timeout(120)
+def test_a_subscriber_that_stalls_and_dies_ends_with_every_label_once() -> None:
+    told = run("replay.py", "--messages", "20000", "--rate", "5000", "--seed", "1")
+
+    assert "20000 labels, 0 gaps" in told
+
+
+@pytest.mark.timeout(120)
+def test_a_daemon_that_is_killed_leaves_a_whole_journal() -> None:
+    assert "killed 3 times" in run("kill.py", "--times", "3")
