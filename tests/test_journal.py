@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import logging
 import resource
 import sqlite3
@@ -13,17 +14,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_events import INFO, events, label, one_of_each
+from test_run import started
 
 from rtclassify.config import JournalSettings
 from rtclassify.errors import SinkError
 from rtclassify.sinks import journal as sinks_journal
+from rtclassify.sinks.chain import CHAIN, Entry
 from rtclassify.sinks.journal import JournalSink
-from rtclassify.sinks.ledger import CHAIN, STEP, Entry, Ledger, open_for_reading
+from rtclassify.sinks.ledger import STEP, Ledger, open_for_reading
 from rtclassify.sinks.proof import verify
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
@@ -250,3 +255,22 @@ def test_what_is_written_twice_after_an_unclear_failure_is_kept_once(tmp_path: P
 
     assert list(kept_seqs(tmp_path / "journal")) == [0, 1, 2, 3, 4]
     assert list(verify(tmp_path / "journal"))
+
+
+@pytest.mark.timeout(200)
+def test_the_daemon_journals_what_it_publishes(tmp_path: Path, tiny_bundle: Path) -> None:
+    path = tmp_path / "journal"
+    recording = tmp_path / "noise.wav"
+    noise = np.random.default_rng(1).uniform(-0.3, 0.3, 6 * 16_000)
+    soundfile.write(recording, noise, 16_000)
+    (tmp_path / "rtclassify.toml").write_text(
+        f'replay = "tcp://127.0.0.1:*"\n[journal]\npath = "{path}"\n'
+    )
+    with started(tmp_path, "--model", str(tiny_bundle), "--source", str(recording)) as daemon:
+        assert daemon.ended() == 0, daemon.log
+
+    published = [{**m, "topic": None} for m in daemon.messages()]
+    assert [{**json.loads(body), "topic": None} for _, body in kept(path)] == published
+    (day, *_) = verify(path)
+    assert day.whole
+    assert f"the journal is {path}, and answers on tcp://127.0.0.1:" in daemon.log

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtclassify.errors import JournalError, UsageError
-from rtclassify.sinks.ledger import CHAIN, Entry, Ledger, digest_of
+from rtclassify.sinks.chain import CHAIN, Entry, digest_of
+from rtclassify.sinks.ledger import Ledger
 from rtclassify.sinks.proof import Day, verify
 
 NAMED = {"model": "envelope@" + "0" * 64, "config": "1" * 64}

@@ -17,10 +17,10 @@ to rule it out as well, publish the head of each day where it cannot be changed,
 def verify(
     journal: Annotated[Path, typer.Argument(help="The file that [journal] in the settings names.")],
 ) -> None:
-    """Check that no message of a journal was changed, put in or taken out.
+    """Check that nobody changed a journal.
 
-    Prints the head of each UTC day. Exit code 0: nothing was; 9: something was, or the file is
-    damaged; 2: there is no journal.
+    Prints the head of each UTC day. Exit code 0: nothing was changed, put in or taken out;
+    9: something was, or the file is damaged; 2: there is no journal.
     """
     from rtclassify.sinks import proof
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rtclassify.sinks.ledger import CHAIN
+from rtclassify.sinks.chain import CHAIN
 from rtclassify.sinks.wire import VERSION
 
 MESSAGES = 500

@@ -21,7 +21,8 @@ from typing import Self
 from rtclassify.clock import Clock
 from rtclassify.config import JournalSettings
 from rtclassify.errors import SinkError
-from rtclassify.sinks.ledger import Entry, Ledger
+from rtclassify.sinks.chain import Entry
+from rtclassify.sinks.ledger import Ledger
 from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import Event
 

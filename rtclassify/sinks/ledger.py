@@ -1,9 +1,4 @@
-"""The journal's file: every message of the stream in an SQLite database, chained by digests.
-
-A row's digest covers the digest of the row before it and the row itself, so no row can be
-changed, put in or taken out without a trace. Rows of the topic `CHAIN` are the ledger's own: one
-opens each UTC day and each start of the program, and names the day, the digests of the model and
-the settings, and the last digest before it.
+"""The journal's file: every message of the stream in an SQLite database, a chain of rows.
 
 The file has the whole truth about itself: two marks say which digest came before the oldest row
 and which row is the last, and each transaction that adds or removes rows moves them along.
@@ -11,18 +6,16 @@ and which row is the last, and each transaction that adds or removes rows moves 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+
+from rtclassify.sinks.chain import CHAIN, START, Entry, Mark, day_of, digest_of
 
 APPLICATION = 0x72746A6C
 VERSION = 1
-CHAIN = "chain/"
 STEP = 2_000
 """Rows that are removed at once: more than are added at once, so that removal keeps up."""
 
@@ -43,48 +36,6 @@ CREATE UNIQUE INDEX message_by_seq ON message (topic, epoch, seq);
 CREATE INDEX message_by_utc ON message (utc_ms);
 CREATE TABLE mark (name TEXT PRIMARY KEY, id INTEGER NOT NULL, digest BLOB NOT NULL);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A message as it is journalled.
-
-    Args:
-        utc_ms: When it was sent, in milliseconds since 1970.
-        topic: Its topic.
-        epoch: The start of the program that sent it.
-        seq: Its number within topic and epoch.
-        body: The JSON object, byte for byte as it was sent.
-    """
-
-    utc_ms: int
-    topic: str
-    epoch: str
-    seq: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in the chain: a row's number and its digest."""
-
-    id: int
-    digest: bytes
-
-
-START = Mark(0, bytes(32))
-"""What comes before the first row of all."""
-
-
-def digest_of(before: bytes, entry: Entry) -> bytes:
-    """Return the SHA-256 that chains `entry` to the digest `before` it."""
-    head = json.dumps([entry.utc_ms, entry.topic, entry.epoch, entry.seq])
-    return hashlib.sha256(b"%b%b\n%b" % (before, head.encode(), entry.body)).digest()
-
-
-def day_of(utc_ms: int) -> str:
-    """Return the UTC day, as in 2026-03-14."""
-    return datetime.fromtimestamp(utc_ms / 1000, UTC).date().isoformat()
 
 
 class Ledger:

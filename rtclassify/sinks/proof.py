@@ -14,15 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from rtclassify.errors import JournalError, UsageError
-from rtclassify.sinks.ledger import (
-    CHAIN,
-    Entry,
-    Mark,
-    day_of,
-    digest_of,
-    mark,
-    open_for_reading,
-)
+from rtclassify.sinks.chain import CHAIN, Entry, Mark, day_of, digest_of
+from rtclassify.sinks.ledger import mark, open_for_reading
 
 
 @dataclass(frozen=True, slots=True)
