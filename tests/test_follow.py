@@ -277,3 +277,34 @@ def test_a_newcomer_is_told_nothing_of_what_was_before(memory: Path) -> None:
     world.settle()
 
     assert [seq for _, _, seq in heard(world.items, "x/a/")] == [5, 6]
+
+
+def missing_one(world: World) -> None:
+    for arrives in (True, False, True):
+        world.publish("x/a/", arrives=arrives)
+
+
+def test_a_journal_that_never_answers_is_given_up_while_the_stream_goes_on(memory: Path) -> None:
+    world = World(memory / str(next(NUMBERS)))
+    missing_one(world)
+    for _ in range(100):
+        world.now += 1.0
+        world.publish("heartbeat/", arrives=True)
+        world.ask(arrives=False)
+    world.take()
+
+    said, gap, after = world.items
+    assert heard([said, after], "x/a/") == [("x/a/", "e0", 0), ("x/a/", "e0", 2)]
+    assert isinstance(gap, Gap)
+    assert (gap.start, gap.end) == (1, 2)
+
+
+def test_a_daemon_that_is_down_is_waited_for(memory: Path) -> None:
+    world = World(memory / str(next(NUMBERS)))
+    missing_one(world)
+    for _ in range(100):
+        world.now += 60.0
+        world.ask(arrives=False)
+    world.settle()
+
+    assert heard(world.items, "x/a/") == [sent for sent in world.sent if sent[0] == "x/a/"]

@@ -150,6 +150,7 @@ def test_by_time_all_topics_come_in_the_order_of_their_times(ledger: Ledger) -> 
         keep(ledger, seq, topic=f"label/{'ab'[seq % 2]}/")
     span = {"from_": "1970-01-01T00:00:01Z", "to": "1970-01-01T00:00:05+00:00"}
 
+    assert asked(ledger, "utc", from_="1970-01-01T00:00:00Z")[1] == list(range(6))
     assert asked(ledger, "utc", **span)[1] == [1, 2, 3, 4]
     assert asked(ledger, "utc", topics=["label/b/", "segment/"], **span)[1] == [1, 3]
     assert asked(ledger, "utc", from_="1970-01-01T00:00:04Z")[1] == [4, 5]
@@ -171,6 +172,20 @@ def test_by_time_too_the_pieces_are_the_whole(
         seqs += piece
 
     assert seqs == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("ask", "start"), [("topic", {"from": 0}), ("utc", {"from": "1970-01-01T00:00:00Z"})]
+)
+def test_an_answer_of_long_messages_is_cut_short(
+    ledger: Ledger, ask: str, start: dict[str, Any]
+) -> None:
+    long = b'{"seq":0,"x":"%b"}' % (b"x" * 100_000)
+    ledger.append([Entry(0, "label/a/", EPOCH, seq, long) for seq in range(10)])
+    header, seqs = asked(ledger, ask, topic="label/a/", epoch=EPOCH, **start)
+
+    assert 1 < len(seqs) < 5
+    assert header["next"] is not None
 
 
 def test_a_snapshot_is_the_last_heartbeat_and_the_segments_that_are_open(memory: Path) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtclassify.client.items import Gap, Item, message
+from rtclassify.client.items import Gap, Item, Request, message
 
 HELD = 1_000
 """Early messages that a topic holds; later ones are asked for when it is their turn."""
@@ -35,22 +35,6 @@ Position = Mapping[str, Sequence[Any]]
 
 `UNKNOWN` stands for the topics that were not heard of yet.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A question: messages ``[start, end)`` of a topic in an epoch; `end` None asks for all."""
-
-    id: int
-    topic: str
-    epoch: str
-    start: int
-    end: int | None
-
-    def body(self) -> dict[str, Any]:
-        """Return the JSON object to send."""
-        said = {"v": 1, "id": self.id, "ask": "topic", "topic": self.topic, "epoch": self.epoch}
-        return {**said, "from": self.start} | ({} if self.end is None else {"to": self.end})
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What a subscription yields: messages as dataclasses, and gaps."""
+"""What a subscription yields, messages as dataclasses and gaps, and what it asks the journal."""
 
 from __future__ import annotations
 
@@ -96,6 +96,22 @@ class Gap:
     start: int
     end: int | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question: messages ``[start, end)`` of a topic in an epoch; `end` None asks for all."""
+
+    id: int
+    topic: str
+    epoch: str
+    start: int
+    end: int | None
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON object to send."""
+        said = {"v": 1, "id": self.id, "ask": "topic", "topic": self.topic, "epoch": self.epoch}
+        return {**said, "from": self.start} | ({} if self.end is None else {"to": self.end})
 
 
 Item = Message | Gap

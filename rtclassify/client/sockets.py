@@ -41,7 +41,8 @@ def subscribe(
         channels: Channels to follow; none for all of them.
         kinds: ``label``, ``segment``, ``state`` and so on; ``heartbeat`` has no channel.
         replay: Where its journal answers; without it what is missed is only told.
-        since: The `position` of an earlier subscription, to go on from there.
+        since: The `position` of an earlier subscription, to go on from there. Topics that it did
+            not follow are told from where it began.
 
     Raises:
         UsageError: If an address cannot be connected to by anyone.
