@@ -155,7 +155,6 @@ def parse(table: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigError: If a key is unknown or a value is of the wrong kind or out of range.
     """
-    known = {"model", "hop_s", "device", "publish", "replay", "journal", "labels", "channel"}
     known = {f.name for f in fields(Settings)} - {"channels"} | {"channel"}
     _refuse_unknown(table, known, "")
     chosen: dict[str, Any] = {}
@@ -170,6 +169,8 @@ def parse(table: Mapping[str, Any]) -> Settings:
         chosen["hop_s"] = _number("hop_s", table["hop_s"], low=0.01, high=60.0)
     if "device" in table:
         chosen["device"] = _one_of("device", table["device"], get_args(Device))
+    if "journal" in table:
+        chosen["journal"] = _journal(_table("journal", table["journal"]))
     if "security" in table:
         chosen["security"] = _security(_table("security", table["security"]))
     if "labels" in table:
