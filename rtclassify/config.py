@@ -6,14 +6,19 @@ and what was wanted; an unknown key names the nearest known one. See ``rtclassif
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from rtclassify.alarm_settings import AlarmSettings, parse_alarms
+from rtclassify.checks import number as _number
+from rtclassify.checks import one_of as _one_of
+from rtclassify.checks import refuse_unknown as _refuse_unknown
+from rtclassify.checks import table as _table
+from rtclassify.checks import text as _text
 from rtclassify.errors import ConfigError
 
 Device = Literal["auto", "cpu", "gpu"]
@@ -70,6 +75,7 @@ class Settings:
         device: What the network runs on.
         publish: ZeroMQ address that the label stream is bound to.
         labels: How scores become labels.
+        alarms: What raises alarms, and where they go.
         channels: At least one, with distinct names.
     """
 
@@ -78,6 +84,7 @@ class Settings:
     device: Device = "auto"
     publish: str = "tcp://127.0.0.1:5565"
     labels: LabelSettings = field(default_factory=LabelSettings)
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
     channels: tuple[ChannelSettings, ...] = (ChannelSettings("main", "auto"),)
 
 
@@ -106,7 +113,7 @@ def parse(table: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigError: If a key is unknown or a value is of the wrong kind or out of range.
     """
-    known = {"model", "hop_s", "device", "publish", "labels", "channel"}
+    known = {"model", "hop_s", "device", "publish", "labels", "alarms", "channel"}
     _refuse_unknown(table, known, "")
     chosen: dict[str, Any] = {}
     for key in ("model", "publish"):
@@ -118,6 +125,8 @@ def parse(table: Mapping[str, Any]) -> Settings:
         chosen["device"] = _one_of("device", table["device"], get_args(Device))
     if "labels" in table:
         chosen["labels"] = _labels(_table("labels", table["labels"]))
+    if "alarms" in table:
+        chosen["alarms"] = parse_alarms(_table("alarms", table["alarms"]))
     if "channel" in table:
         chosen["channels"] = _channels(table["channel"])
     return Settings(**chosen)
@@ -191,34 +200,3 @@ def _inputs(value: Any) -> tuple[int, ...]:
             "such as [3, 4]."
         )
     return tuple(value)
-
-
-def _refuse_unknown(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.0)[0]
-            raise ConfigError(f"{prefix}{key} is not a known key; did you mean {prefix}{near}?")
-
-
-def _table(key: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{key} = {value!r} must be a table; write [{key}].")
-    return value
-
-
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f'{key} = {value!r} must be text in quotes, such as {key} = "…".')
-    return value
-
-
-def _number(key: str, value: Any, *, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"{key} = {value!r} must be a number from {low:g} to {high:g}.")
-    return float(value)
-
-
-def _one_of(key: str, value: Any, choices: Sequence[str]) -> Any:
-    if value not in choices:
-        raise ConfigError(f"{key} = {value!r} must be one of {', '.join(choices)}.")
-    return value

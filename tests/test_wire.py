@@ -172,7 +172,7 @@ def test_an_open_segment_is_dated_at_its_start_and_a_closed_one_at_its_end() -> 
 def test_a_heartbeat_tells_newcomers_which_segment_is_open_and_since_when() -> None:
     clock = ManualClock()
     encoder = Encoder(INFO, clock)
-    change, _, opening, _, closing = one_of_each(captured=Stamp(clock.now(), 0.001))
+    change, _, opening, _, _, closing = one_of_each(captured=Stamp(clock.now(), 0.001))
     state = encoder.encode(change).body
     opened = encoder.encode(opening).body
 

@@ -144,9 +144,11 @@ def _serve(
     Sources open before the model loads, so that the first window fills meanwhile.
     """
     from rtclassify import pipeline
+    from rtclassify.alarms.watch import Watch
     from rtclassify.cli.log import LogSink
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import open_sink
+    from rtclassify.sinks.deliveries import open_deliveries
     from rtclassify.sources import open_sources
 
     info = _info(settings)
@@ -154,6 +156,8 @@ def _serve(
     wakeup = Wakeup()
     with ExitStack() as stack:
         sinks = [stack.enter_context(open_sink(to, info, clock)) for to in addresses]
+        if settings.alarms.command or settings.alarms.webhook:
+            sinks.append(stack.enter_context(open_deliveries(settings.alarms, info, clock)))
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
         opened = open_sources(channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True)
         sources = [stack.enter_context(source) for source in opened]
@@ -163,7 +167,12 @@ def _serve(
             engine = _load_engine(settings)
         log.info("%s on %s", info.model, engine.runs_on)
         log.info("labels go to %s", ", ".join(addresses))
-        thinking = pipeline.Pipeline(engine, [c.name for c in channels], settings.labels)
+        names = [channel.name for channel in channels]
+        watches = {
+            name: Watch(name, rate=info.rate, settings=settings.alarms, utc=clock.utc)
+            for name in names
+        }
+        thinking = pipeline.Pipeline(engine, names, settings.labels, watches)
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
     return engine

@@ -14,11 +14,13 @@ from typing import Any
 
 from rtclassify.clock import Clock
 from rtclassify.stream import (
+    Alarm,
     ChannelStatus,
     Event,
     Heartbeat,
     Label,
     Level,
+    Loudness,
     Segment,
     Stamp,
     StateChange,
@@ -45,7 +47,7 @@ class Message:
 
     @property
     def kind(self) -> str:
-        """``label``, ``segment``, ``state`` or ``heartbeat``."""
+        """``label``, ``segment``, ``state``, ``alarm`` or ``heartbeat``."""
         return self.topic.partition("/")[0]
 
     def frames(self) -> tuple[bytes, bytes]:
@@ -99,6 +101,8 @@ class Encoder:
                 return self._message(f"segment/{event.channel}/", self._segment(event))
             case StateChange():
                 return self._message(f"state/{event.channel}/", self._state(event))
+            case Alarm():
+                return self._message(f"alarm/{event.channel}/", self._alarm(event))
             case Heartbeat():
                 return self._message("heartbeat/", self._heartbeat(event))
 
@@ -157,6 +161,24 @@ class Encoder:
             **time,
         }
 
+    def _alarm(self, alarm: Alarm) -> Fields:
+        limits = alarm.limits
+        return {
+            "channel": alarm.channel,
+            "incident": f"{self._info.epoch}-{alarm.channel}-{alarm.incident}",
+            "kind": alarm.kind,
+            "state": "raised" if alarm.raised else "cleared",
+            "since": alarm.since,
+            "rate": self._info.rate,
+            **self._time(alarm.captured),
+            "sentence": alarm.sentence,
+            "measured": None if alarm.measured is None else round(alarm.measured, 4),
+            "trigger": limits.trigger,
+            "trigger_s": limits.trigger_s,
+            "release": limits.release,
+            "release_s": limits.release_s,
+        }
+
     def _heartbeat(self, beat: Heartbeat) -> Fields:
         info = self._info
         return {
@@ -182,6 +204,8 @@ class Encoder:
             "end": status.end,
             "lost": status.lost,
             "segment": self._open_segments.get(status.channel),
+            "alarms": [_open_alarm(self._alarm(alarm)) for alarm in status.alarms],
+            "loudness": _loudness(status.loudness),
         }
 
     def _time(self, stamp: Stamp | None) -> Fields:
@@ -205,6 +229,22 @@ def _probs(probs: Mapping[str, float]) -> dict[str, float]:
 
 def _level(level: Level) -> dict[str, float | None]:
     return {"level_dbfs": _decibels(level.rms_dbfs), "peak_dbfs": _decibels(level.peak_dbfs)}
+
+
+def _open_alarm(fields: Fields) -> Fields:
+    kept = ("incident", "kind", "since", "sentence", "measured")
+    return {**{key: fields[key] for key in kept}, "utc_since": fields["utc"]}
+
+
+def _loudness(loudness: Loudness | None) -> Fields | None:
+    if loudness is None:
+        return None
+    return {
+        "momentary_lufs": _decibels(loudness.momentary),
+        "short_term_lufs": _decibels(loudness.short_term),
+        "integrated_lufs": _decibels(loudness.integrated),
+        "integrated_since": loudness.since,
+    }
 
 
 def _decibels(value: float | None) -> float | None:
