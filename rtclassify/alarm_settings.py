@@ -59,7 +59,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "no-capture": Kind(
-        Limits(None, 5.0, None, 1.0), True, 0.0, 0.0,
+        Limits(None, 15.0, None, 1.0), True, 0.0, 0.0,
         "no audio arrives: {reason}", "audio arrives again",
     ),
     "digital-silence": Kind(
@@ -71,8 +71,8 @@ KINDS: dict[str, Kind] = {
         "silence at {:.1f} dBFS", "the silence is over",
     ),
     "clipping": Kind(
-        Limits(0.1, 5.0, 0.02, 10.0), True, 0.0001, 100.0,
-        "clipped: {:.2f} % of the audio stands still at full scale", "it clips no more",
+        Limits(0.1, 15.0, 0.02, 5.0), True, 0.0001, 100.0,
+        "clipped: {:.2f} % of ten seconds stand still at full scale", "it clips no more",
     ),
     "leg-missing": Kind(
         Limits(30.0, 10.0, 20.0, 3.0), True, 3.0, 120.0,
@@ -89,8 +89,9 @@ KINDS: dict[str, Kind] = {
         "the audio comes from {device}, and came from {first} at first", "{first} delivers again",
     ),
     "stuck-loop": Kind(
-        Limits(0.995, 120.0, 0.98, 20.0), True, 0.5, 0.9999,
-        "the same audio comes again and again, every {period_s:.1f} s", "the audio goes on",
+        Limits(0.997, 120.0, 0.98, 20.0), True, 0.5, 0.9999,
+        "the same audio comes again and again: it was heard {period_s:.1f} s before too",
+        "the audio goes on",
     ),
     "test-tone": Kind(
         Limits(0.95, 10.0, 0.8, 2.0), True, 0.1, 0.99,

@@ -36,9 +36,10 @@ class Expectation:
     def __init__(self, rule: Expected, *, zone: ZoneInfo, rate: int) -> None:
         self.rule = rule
         self._zone = zone
-        self._minute_samples = 60 * rate
+        self._rate = rate
         self._whole: deque[_Minute] = deque()
         self._now: _Minute | None = None
+        self._first = 0
         self.share: float | None = None
         self.since = 0
 
@@ -49,13 +50,14 @@ class Expectation:
             At the end of a minute whether too little was found (or False outside the hours);
             None where that cannot be told. `share` and `since` then say what of, and from where.
         """
-        number = int(utc.timestamp()) // 60
+        length = label.end - label.start
+        number = int(utc.timestamp() - length / self._rate / 2) // 60
         if self._now is None:
-            self._now = _Minute(number, label.start)
+            # The minute that is under way was not heard whole.
+            self._first, self._now = number + 1, _Minute(number, label.start)
         done, fresh = self._now, number != self._now.number
         if fresh:
             self._now = _Minute(number, label.start)
-        length = label.end - label.start
         self._now.heard += length
         self._now.found += length if self.rule.label in label.label.split("+") else 0
         return self._judged(done) if fresh else None
@@ -70,8 +72,8 @@ class Expectation:
         while self._whole[0].number < first:
             self._whole.popleft()
         heard = sum(minute.heard for minute in self._whole)
-        enough = HEARD_SHARE * self.rule.in_any_min * self._minute_samples
-        if not self._expects(first) or heard < enough:
+        enough = HEARD_SHARE * self.rule.in_any_min * 60 * self._rate
+        if first < self._first or not self._expects(first) or heard < enough:
             return None
         self.share = sum(minute.found for minute in self._whole) / heard
         self.since = self._whole[0].start

@@ -1,26 +1,31 @@
 """A stuck loop: the same audio again and again, with any period up to a minute and a half.
 
-The loudness of the last twenty seconds, fifty figures a second, is laid over all that was heard
-before it. Audio that comes again fits to a thousandth; music with a beat comes close, but its
-next bar is not played by a machine that hangs. Both are searched by one correlation every
-five seconds, which costs a channel some 25 microseconds a step.
+The loudness of the last twenty seconds is laid over all that was heard before it, by one
+correlation every five seconds. Audio that comes again fits to a thousandth; music with a beat
+comes close, but a bar that is played anew is another one.
 """
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
-from rtclassify.alarms.loudness import Energies
+from rtclassify.alarms.loudness import CELL_S, STEP_CELLS, Energies
+from rtclassify.stream import Samples
 
-FRAMES_PER_S = 50
-NEWEST = 20 * FRAMES_PER_S
-LONGEST = 90 * FRAMES_PER_S
-SHORTEST = FRAMES_PER_S // 2
+NEWEST_S, LONGEST_S, SHORTEST_S = 20, 90, 0.5
+CELLS_PER_S = round(1 / CELL_S)
+NEWEST = NEWEST_S * CELLS_PER_S
+KEPT = NEWEST + LONGEST_S * CELLS_PER_S
+COARSE, NEAR = 2, 8
+"""Cells in a frame of the search; the best match is then sought so many cells around."""
+
 EVERY_STEPS = 10
 """Steps from one search to the next."""
 
 SMOOTHING = np.hanning(10)[1:-1] / np.hanning(10).sum()
-"""Cells of 10 ms: a loop's period is no multiple of a frame, and this makes that not matter."""
+"""Over cells of 10 ms: a loop's period is no multiple of them, and this makes that matter less."""
 
 FLOOR_DB = -40.0
 """Below the loudest moment; what lies deeper is the noise of the way here."""
@@ -41,7 +46,7 @@ class LoopFinder:
     def restart(self) -> None:
         """Forget everything: what follows is not contiguous with it."""
         self._cells = np.zeros(len(SMOOTHING) - 1)
-        self._loudness = np.zeros(0)
+        self._heard: deque[Samples] = deque(maxlen=KEPT // STEP_CELLS)
         self._steps = 0
         self.period_s = 0.0
 
@@ -54,23 +59,25 @@ class LoopFinder:
         """
         cells = np.concatenate([self._cells, cells])
         self._cells = cells[1 - len(SMOOTHING) :]
-        smooth = np.convolve(cells, SMOOTHING, "valid")[::2]
-        self._loudness = np.concatenate([self._loudness, smooth])[-(LONGEST + NEWEST) :]
+        levels = 10.0 * np.log10(np.convolve(cells, SMOOTHING, "valid") + 1e-12)
+        self._heard.append(levels.astype(np.float32))
         self._steps += 1
-        if self._steps % EVERY_STEPS or len(self._loudness) < 2 * NEWEST:
+        if self._steps % EVERY_STEPS or len(self._heard) < 2 * NEWEST // STEP_CELLS:
             return None
         return self._search()
 
     def _search(self) -> float:
-        levels = 10.0 * np.log10(self._loudness + 1e-12)
+        levels = np.concatenate(self._heard).astype(np.float64)
+        np.maximum(levels, levels[-NEWEST:].max() + FLOOR_DB, out=levels)
         newest = levels[-NEWEST:]
-        np.maximum(levels, newest.max() + FLOOR_DB, out=levels)
-        newest = newest - newest.mean()
         if newest.std() < LIVELY_DB:
             return 0.0
-        alike = _correlation(newest, levels[:-SHORTEST])
+        earlier = levels[: -round(SHORTEST_S * CELLS_PER_S)]
+        alike = _correlation(newest[::COARSE], earlier[::COARSE])
+        first = max(0, COARSE * int(alike.argmax()) - NEAR)
+        alike = _correlation(newest, earlier[first : first + 2 * NEAR + NEWEST])
         best = int(alike.argmax())
-        self.period_s = (len(levels) - NEWEST - best) / FRAMES_PER_S
+        self.period_s = (len(levels) - NEWEST - first - best) / CELLS_PER_S
         return _between(alike, best)
 
 
@@ -78,7 +85,7 @@ def _correlation(newest: Energies, heard: Energies) -> Energies:
     """Return Pearson's correlation of `newest` with every stretch of `heard` of its length."""
     count, length = len(newest), len(heard)
     size = 1 << (length + count).bit_length()
-    heard = heard - heard.mean()
+    newest, heard = newest - newest.mean(), heard - heard.mean()
     spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(newest, size))
     products = np.fft.irfft(spectrum, size)[: length - count + 1]
     sums, squares = (np.cumsum(np.concatenate([[0.0], x])) for x in (heard, heard * heard))

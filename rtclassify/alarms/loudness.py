@@ -18,13 +18,14 @@ from rtclassify.stream import Loudness
 
 Energies = NDArray[np.float64]
 
-CELL_S = 0.01
+CELL_S, STEP_CELLS = 0.01, 50
 MOMENTARY, SHORT_TERM, BLOCK_STEP = 40, 300, 10
 """In cells of 10 ms: windows, and from one gating block, of 400 ms, to the next."""
 
 HOUR_CELLS = 360_000
 OFFSET_LU, REFERENCE_HZ = -0.691, 997.0
 ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU = -70.0, -10.0
+QUIETEST = 10 ** ((ABSOLUTE_GATE_LUFS - OFFSET_LU) / 10)
 BIN_LU, BINS = 0.1, 900
 """Gating blocks are counted by loudness, so that an hour of them needs no more memory than one."""
 
@@ -90,12 +91,14 @@ class LoudnessMeter:
         self._cell = cell
         self._since = 0
         self._heard: deque[float] = deque(maxlen=SHORT_TERM)
-        self._counts = np.zeros(BINS)
-        self._sums = np.zeros(BINS)
+        self._steps: deque[float] = deque(maxlen=MOMENTARY // BLOCK_STEP)
+        self._counts = [0] * BINS
+        self._sums = [0.0] * BINS
 
     def restart(self) -> None:
         """Forget the last three seconds: what follows is not contiguous with them."""
         self._heard.clear()
+        self._steps.clear()
 
     def add(self, start: int, energies: Energies) -> None:
         """Take K-weighted energies, mean squares of cells, from sample `start` on.
@@ -107,19 +110,19 @@ class LoudnessMeter:
         hour = HOUR_CELLS * self._cell
         if start >= self._since + hour:
             self._since = start // hour * hour
-            self._counts[:] = self._sums[:] = 0.0
-        before = list(self._heard)[-(MOMENTARY - BLOCK_STEP) :]
+            self._counts, self._sums = [0] * BINS, [0.0] * BINS
+            self._steps.clear()
         self._heard.extend(energies.tolist())
-        steps = np.concatenate([before, energies]).reshape(-1, BLOCK_STEP).sum(axis=1)
-        sums = np.cumsum(np.concatenate([[0.0], steps]))
-        of_block = MOMENTARY // BLOCK_STEP
-        self._gate((sums[of_block:] - sums[:-of_block]) / MOMENTARY)
+        for energy in energies.reshape(-1, BLOCK_STEP).sum(axis=1).tolist():
+            self._steps.append(energy)
+            if len(self._steps) == self._steps.maxlen:
+                self._gate(sum(self._steps) / MOMENTARY)
 
-    def _gate(self, blocks: Energies) -> None:
-        loud = blocks[blocks > _energy(ABSOLUTE_GATE_LUFS)]
-        bins = ((_lufs_of(loud) - ABSOLUTE_GATE_LUFS) / BIN_LU).astype(int).clip(0, BINS - 1)
-        np.add.at(self._counts, bins, 1.0)
-        np.add.at(self._sums, bins, loud)
+    def _gate(self, energy: float) -> None:
+        if energy > QUIETEST:
+            number = min(int((_lufs(energy) - ABSOLUTE_GATE_LUFS) / BIN_LU), BINS - 1)
+            self._counts[number] += 1
+            self._sums[number] += energy
 
     @property
     def value(self) -> Loudness:
@@ -133,12 +136,12 @@ class LoudnessMeter:
         )
 
     def _integrated(self) -> float | None:
-        count = self._counts.sum()
+        count = sum(self._counts)
         if not count:
             return None
-        gate = _lufs(self._sums.sum() / count) + RELATIVE_GATE_LU
-        first = max(0, int(np.ceil((gate - ABSOLUTE_GATE_LUFS) / BIN_LU)))
-        return _lufs(self._sums[first:].sum() / self._counts[first:].sum())
+        gate = _lufs(sum(self._sums) / count) + RELATIVE_GATE_LU
+        first = max(0, math.ceil((gate - ABSOLUTE_GATE_LUFS) / BIN_LU))
+        return _lufs(sum(self._sums[first:]) / sum(self._counts[first:]))
 
 
 def _mean_lufs(cells: list[float], wanted: int) -> float | None:
@@ -148,13 +151,5 @@ def _mean_lufs(cells: list[float], wanted: int) -> float | None:
     return _lufs(total / wanted)
 
 
-def _lufs_of(energies: Energies) -> Energies:
-    return 10.0 * np.log10(energies) + OFFSET_LU
-
-
 def _lufs(energy: float) -> float:
     return 10.0 * math.log10(energy) + OFFSET_LU
-
-
-def _energy(lufs: float) -> float:
-    return float(10.0 ** ((lufs - OFFSET_LU) / 10.0))

@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtclassify.alarms.loudness import CELL_S, Energies, k_weighting
+from rtclassify.alarms.loudness import CELL_S, STEP_CELLS, Energies, k_weighting
 from rtclassify.clock import Line
 from rtclassify.labels import DITHERED_ZERO
 from rtclassify.stream import AudioBlock, Legs, Samples
 
 Spectrum = NDArray[np.complexfloating]
 
-STEP_CELLS = 50
+CLIPPED_STEPS = 20
+"""Only what is loud clips, so clipping comes and goes with every syllable."""
+
 TONE_HZ = 28.0
 """Half the width that a steady tone fills in the spectrum of a step that begins and ends hard."""
 
 SAME_TONE_HZ = 4.0
 LOWEST_TONE_HZ = 20.0
 BANDS, LOWEST_BAND_HZ, HIGHEST_BAND = 12, 150.0, 0.45
+TONAL, SMOOTH = 0.5, 0.75
+"""What one peak dominates, and what is smoother than noise can be, a click or a hum, is no hiss."""
+
 STEADY_DB = 1.5
 """How much bands of noise change from step to step, at most; speech and music change by more."""
 
-AUDIBLE_DBFS = -60.0
-"""Below, neither tone nor noise nor legs are judged."""
+AUDIBLE = 1e-6
+"""Mean square; below, neither tone nor noise nor legs are judged."""
 
 CANCELLED = 1e-3
 """The mix of legs that cancel each other holds less of their energy and cannot stand for them."""
@@ -54,7 +60,7 @@ class Reading:
         flatness: Of the spectrum, 0 for tones to 0.56 for noise; 0 if it changes.
         balance_db: How far one leg is below the other.
         correlation: Of the two legs, -1 to 1.
-        clipped_percent: Share of the audio that stands still at full scale.
+        clipped_percent: Share of the last ten seconds that stands still at full scale.
     """
 
     start: int
@@ -95,6 +101,7 @@ class Meter:
         self.end = start
         self._start = -(-start // self.step) * self.step
         self._legs: list[Legs] = []
+        self._clipped: deque[float] = deque(maxlen=CLIPPED_STEPS)
         self._audio[:] = 0.0
         self._tone_hz = 0.0
         self._bands: NDArray[np.floating] | None = None
@@ -133,13 +140,13 @@ class Meter:
         if not zero:
             spectrum = np.fft.rfft(self._audio)
             cells = self._weighted(spectrum) * _legs_to_mix(legs, square)
-            if level_dbfs is not None and level_dbfs > AUDIBLE_DBFS:
+            if square > AUDIBLE:
                 tone, flatness = self._colour(spectrum)
         self._audio[: self._tail] = self._audio[-self._tail :].copy()
-        pair = legs if level_dbfs is not None and level_dbfs > AUDIBLE_DBFS else None
+        pair = legs if max(squares) > AUDIBLE else None
         return Reading(
             start, self._start, line, level_dbfs, zero, cells, tone, self._tone_hz, flatness,
-            _balance_db(pair), _correlation(pair), 100.0 * legs.clipped if legs else None,
+            _balance_db(pair), _correlation(pair), self._clipped_percent(legs),
         )  # fmt: skip
 
     def _legs_until(self, end: int) -> Legs | None:
@@ -147,6 +154,12 @@ class Meter:
         count = next((n for n, legs in enumerate(self._legs) if legs.end > end), len(self._legs))
         known, self._legs = self._legs[:count], self._legs[count:]
         return _mean(known) if known else None
+
+    def _clipped_percent(self, legs: Legs | None) -> float | None:
+        if legs is None:
+            return None
+        self._clipped.append(legs.clipped)
+        return 100.0 * sum(self._clipped) / len(self._clipped)
 
     def _weighted(self, spectrum: Spectrum) -> Energies:
         weighted = np.fft.irfft(spectrum * self._response, len(self._audio))[self._tail :]
@@ -163,7 +176,11 @@ class Meter:
             float(power[max(0, peak - width) : peak + width + 1].sum()) / total if total else 0.0
         )
         before, self._tone_hz = self._tone_hz, peak * self._bin_hz
-        return share if abs(self._tone_hz - before) < SAME_TONE_HZ else 0.0, self._flatness(power)
+        flatness = self._flatness(power)
+        return (
+            share if abs(self._tone_hz - before) < SAME_TONE_HZ else 0.0,
+            flatness if share < TONAL and flatness < SMOOTH else 0.0,
+        )
 
     def _flatness(self, power: NDArray[np.floating]) -> float:
         first, last = self._edges[0], self._edges[-1]

@@ -19,6 +19,7 @@ from contextlib import suppress
 from http.client import HTTPException
 from types import TracebackType
 from typing import Any, Self
+from urllib.error import HTTPError
 
 from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.clock import Clock
@@ -201,5 +202,8 @@ def post(url: str, message: Message, *, timeout_s: float = TIMEOUT_S) -> None:
     try:
         with urllib.request.urlopen(request, timeout=timeout_s):  # noqa: S310
             pass
+    except HTTPError as error:
+        with error:
+            raise OSError(f"it answered {error.code} {error.reason}") from error
     except HTTPException as error:
         raise OSError(f"it answered with something else than HTTP ({error!r})") from error

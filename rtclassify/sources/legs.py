@@ -15,8 +15,7 @@ from rtclassify.stream import Legs, Samples
 
 CELL_S = 0.1
 FULL_SCALE = 0.999
-STANDS_STILL = 3
-"""Samples at full scale in a row: one is a peak, three are a ceiling."""
+"""Three samples at it in a row are a ceiling; one is a peak."""
 
 STEREO = 2
 
@@ -36,8 +35,11 @@ class LegMeter:
     def __init__(
         self, mixes: Sequence[Sequence[int]], *, inputs: int, rate: int, start: int
     ) -> None:
-        self._mixes = [list(mix) for mix in mixes]
-        self._cell: Samples = np.empty((round(CELL_S * rate), inputs), np.float32)
+        everything = list(range(inputs))
+        # A slice is a view; a list would be a copy of every frame.
+        self._mixes = [slice(None) if [*mix] == everything else [*mix] for mix in mixes]
+        self._length = round(CELL_S * rate)
+        self._cell: Samples = np.empty((inputs, self._length), np.float32)
         self._filled = 0
         self._end = start
 
@@ -50,29 +52,28 @@ class LegMeter:
         """
         cells = []
         while len(frames):
-            taken, frames = np.split(frames, [len(self._cell) - self._filled])
-            self._cell[self._filled : self._filled + len(taken)] = taken
+            taken = frames[: self._length - self._filled]
+            frames = frames[len(taken) :]
+            self._cell[:, self._filled : self._filled + len(taken)] = taken.T
             self._filled += len(taken)
             self._end += len(taken)
-            if self._filled == len(self._cell):
+            if self._filled == self._length:
                 self._filled = 0
-                cells.append([_measured(self._cell[:, mix], self._end) for mix in self._mixes])
+                cells.append([_measured(self._cell[mix], self._end) for mix in self._mixes])
         return cells
 
 
-def _measured(frames: Samples, end: int) -> Legs:
-    count, inputs = frames.shape
-    products = (frames.T @ frames / count).tolist()
+def _measured(legs: Samples, end: int) -> Legs:
+    inputs, count = legs.shape
+    products = (legs @ legs.T / count).tolist()
     squares = tuple(products[n][n] for n in range(inputs))
     product = products[0][1] if inputs == STEREO else None
-    return Legs(end, count, squares, product, _clipped(frames))
+    return Legs(end, count, squares, product, _clipped(legs))
 
 
-def _clipped(frames: Samples) -> float:
-    if max(float(frames.max()), -float(frames.min())) < FULL_SCALE:
+def _clipped(legs: Samples) -> float:
+    if max(float(legs.max()), -float(legs.min())) < FULL_SCALE:
         return 0.0
-    full = np.abs(frames) >= FULL_SCALE
-    runs = np.logical_and.reduce(
-        [full[n : len(full) - STANDS_STILL + 1 + n] for n in range(STANDS_STILL)]
-    )
-    return float(runs.any(axis=1).mean())
+    full = np.abs(legs) >= FULL_SCALE
+    runs = full[:, :-2] & full[:, 1:-1] & full[:, 2:]
+    return float(runs.any(axis=0).mean())
