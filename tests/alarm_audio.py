@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.alarms.watch import Watch
@@ -27,21 +28,21 @@ def noise(level_dbfs: float, seconds: float, seed: int = 0) -> Samples:
     samples = np.random.default_rng(seed).normal(
         0.0, 10 ** (level_dbfs / 20), round(seconds * RATE)
     )
-    return samples.astype(np.float32)
+    return np.asarray(samples, np.float32)
 
 
 def pink(level_dbfs: float, seconds: float) -> Samples:
     """Return pink noise of the given RMS."""
     spectrum = np.fft.rfft(noise(0.0, seconds))
     samples = np.fft.irfft(spectrum / np.sqrt(np.arange(1, len(spectrum) + 1)))
-    return (samples / samples.std() * 10 ** (level_dbfs / 20)).astype(np.float32)
+    return np.asarray(samples / samples.std() * 10 ** (level_dbfs / 20), np.float32)
 
 
 def programme(seconds: float, seed: int = 0) -> Samples:
     """Return something like speech: noise in syllables of changing strength and colour."""
     rng = np.random.default_rng(seed)
-    syllables = []
-    while sum(map(len, syllables)) < seconds * RATE:
+    syllables: list[NDArray[np.float64]] = []
+    while sum(len(syllable) for syllable in syllables) < seconds * RATE:
         length = int(rng.integers(1_500, 6_000))
         colour = rng.normal(0.0, 1.0, int(rng.integers(2, 30)))
         syllable = np.convolve(rng.normal(0.0, 1.0, length), colour, "same") * np.hanning(length)

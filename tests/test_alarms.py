@@ -170,12 +170,12 @@ def test_no_capture_is_raised_by_the_clock_and_cleared_by_audio() -> None:
         alarms += watching.beat(clock.now())
     (raised,) = alarms
     assert (raised.kind, raised.sentence) == ("no-capture", "no audio arrives: no audio yet")
-    assert watching.alarms == (raised,)
+    assert list(watching.alarms) == [raised]
 
     cleared, _ = heard(stereo(programme(2.0)), watching)
 
     assert said(cleared) == [("no-capture", False, 0.0)]
-    assert watching.alarms == ()
+    assert list(watching.alarms) == []
 
 
 def test_audio_that_arrives_in_bursts_is_capture() -> None:

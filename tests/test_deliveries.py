@@ -180,7 +180,11 @@ def test_what_is_given_up_is_counted_and_said(desk: Desk, caplog: pytest.LogCapt
 
 def test_one_way_that_hangs_does_not_hold_up_the_other(desk: Desk) -> None:
     stuck = threading.Event()
-    hanging = Delivery("command", lambda _: stuck.wait(PATIENCE_S) and None, waits_s=())
+
+    def hang(_: Message) -> None:
+        stuck.wait(PATIENCE_S)
+
+    hanging = Delivery("command", hang, waits_s=())
     with AlarmSink([hanging, posting(desk.url)], INFO, ManualClock()) as sink:
         sink.send([alarm()])
         until(lambda: desk.bodies)
