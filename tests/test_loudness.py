@@ -88,6 +88,12 @@ def test_legs_that_differ_are_summed_in_energy_not_in_sound() -> None:
     assert apart == pytest.approx(alike, abs=WITHIN_LU)
 
 
+def test_legs_that_cancel_each_other_are_about_as_loud_as_others() -> None:
+    tone = sine(-23.0, 10.0)
+
+    assert heard(stereo(tone, -tone))[1][-1].integrated == pytest.approx(-23.0, abs=1.0)
+
+
 def test_nothing_is_told_before_a_window_is_full_nor_of_silence() -> None:
     assert loudness(np.zeros(10 * RATE, np.float32))[-1] == Loudness(None, None, None, 0)
     early = loudness(sine(-23.0, 2.0))[-1]

@@ -55,9 +55,9 @@ class Reading:
         level_dbfs: RMS, of the legs where they are known; None for exact zeros.
         zero: Whether it is digital zero, dither allowed.
         cells: K-weighted energies of cells of 10 ms, summed over legs, shape (STEP_CELLS,).
-        tone: Share of the energy in one steady tone, 0 to 1; 0 if its pitch moves.
+        tone: Share of the energy in one steady tone, 0 to 1; 0 if its pitch moves or it is quiet.
         tone_hz: Its frequency.
-        flatness: Of the spectrum, 0 for tones to 0.56 for noise; 0 if it changes.
+        flatness: Of the spectrum, 0 for tones to 0.56 for noise; 0 if it changes or it is quiet.
         balance_db: How far one leg is below the other.
         correlation: Of the two legs, -1 to 1.
         clipped_percent: Share of the last ten seconds that stands still at full scale.
@@ -69,9 +69,9 @@ class Reading:
     level_dbfs: float | None
     zero: bool
     cells: Energies
-    tone: float | None
+    tone: float
     tone_hz: float
-    flatness: float | None
+    flatness: float
     balance_db: float | None
     correlation: float | None
     clipped_percent: float | None
@@ -95,6 +95,7 @@ class Meter:
         self._audio: Samples = np.zeros(self._tail + self.step, np.float32)
         edges = np.geomspace(LOWEST_BAND_HZ, HIGHEST_BAND * rate, BANDS + 1) / self._bin_hz
         self._edges = edges.astype(int)
+        self._widths = np.diff(self._edges)
         self._begin(0)
 
     def _begin(self, start: int) -> None:
@@ -136,10 +137,10 @@ class Meter:
         level_dbfs = _decibels(sum(squares) / len(squares))
         peak = max(float(heard.max()), -float(heard.min()), math.sqrt(max(squares)))
         zero = peak <= DITHERED_ZERO
-        cells, tone, flatness = np.zeros(STEP_CELLS), None, None
+        cells, tone, flatness = np.zeros(STEP_CELLS), 0.0, 0.0
         if not zero:
             spectrum = np.fft.rfft(self._audio)
-            cells = self._weighted(spectrum) * _legs_to_mix(legs, square)
+            cells = _of_both_legs(self._weighted(spectrum), legs)
             if square > AUDIBLE:
                 tone, flatness = self._colour(spectrum)
         self._audio[: self._tail] = self._audio[-self._tail :].copy()
@@ -184,14 +185,13 @@ class Meter:
 
     def _flatness(self, power: NDArray[np.floating]) -> float:
         first, last = self._edges[0], self._edges[-1]
-        tiny, widths = np.float32(1e-12), np.diff(self._edges)
-        within, edges = power[first:last] + tiny, self._edges[:-1] - first
-        bands = np.add.reduceat(within, edges) / widths
+        within, edges = power[first:last] + np.float32(1e-12), self._edges[:-1] - first
+        bands = np.add.reduceat(within, edges) / self._widths
         before, self._bands = self._bands, bands
-        if before is None or float(np.abs(np.log10(bands / before)).mean()) * 10 > STEADY_DB:
+        if before is None or np.abs(np.log10(bands / before)).sum() * 10 > STEADY_DB * BANDS:
             return 0.0
-        geometric = np.exp(np.add.reduceat(np.log(within), edges) / widths)
-        return float(np.median(geometric / bands))
+        geometric = np.exp(np.add.reduceat(np.log(within), edges) / self._widths)
+        return float(sorted((geometric / bands).tolist())[BANDS // 2])
 
 
 @functools.cache
@@ -213,12 +213,15 @@ def _mean(known: Sequence[Legs]) -> Legs:
     return Legs(known[-1].end, frames, squares, product, clipped)
 
 
-def _legs_to_mix(legs: Legs | None, mixed: float) -> float:
-    """Return the energy of both legs in that of their mix; 1 where there are no two."""
+def _of_both_legs(cells: Energies, legs: Legs | None) -> Energies:
+    """Scale a mix's energies to the sum of its two legs; those that cancel go unweighted."""
     if legs is None or legs.product is None:
-        return 1.0
+        return cells
     both = sum(legs.squares)
-    return both / max((both + 2 * legs.product) / 4, both * CANCELLED) if both and mixed else 1.0
+    mixed = (both + 2 * legs.product) / 4
+    if mixed < CANCELLED * both:
+        return np.full(STEP_CELLS, both)
+    return cells * (both / mixed) if mixed else cells
 
 
 def _balance_db(legs: Legs | None) -> float | None:
