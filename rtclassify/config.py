@@ -129,7 +129,19 @@ def parse(table: Mapping[str, Any]) -> Settings:
         chosen["alarms"] = parse_alarms(_table("alarms", table["alarms"]))
     if "channel" in table:
         chosen["channels"] = _channels(table["channel"])
-    return Settings(**chosen)
+    settings = Settings(**chosen)
+    _check_expected(settings)
+    return settings
+
+
+def _check_expected(settings: Settings) -> None:
+    names = {channel.name for channel in settings.channels}
+    for name in (name for rule in settings.alarms.expected for name in rule.channels):
+        if name not in names:
+            raise ConfigError(
+                f"alarms.expected.channels = {name!r} is no channel's name; name one of "
+                f"{', '.join(sorted(names))}."
+            )
 
 
 _LABEL_RANGES = {

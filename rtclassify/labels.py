@@ -36,6 +36,8 @@ DITHERED_ZERO = 2.5 / 32768
 """Peak up to which audio counts as digital zero: 16-bit dither stays within two steps."""
 
 UNSURE = "unsure"
+NAMES_WITHOUT_ANSWER = (name_of([]), UNSURE, *SILENCES)
+"""What a label can be called besides the model's answers."""
 
 HYSTERESIS_DB = 3.0
 """How far above the silence level audio must rise to end a silence."""

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rtclassify.alarm_settings import Limits
+from rtclassify.alarm_kinds import Limits
 from rtclassify.clock import Line
 
 Samples = NDArray[np.float32]
@@ -201,7 +201,7 @@ class Alarm:
     Args:
         channel: The configured name.
         incident: Counts the channel's alarms of every kind from 0; both messages carry it.
-        kind: A key of `rtclassify.alarm_settings.KINDS`, or ``expected``.
+        kind: A key of `rtclassify.alarm_kinds.KINDS`, or ``expected``.
         raised: False when it is cleared.
         since: First sample of what this message says: the trouble, or its end.
         sentence: What happened, for people.

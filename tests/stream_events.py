@@ -7,7 +7,7 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
-from rtclassify.alarm_settings import EXPECTED, KINDS, Limits
+from rtclassify.alarm_kinds import EXPECTED, KINDS, Limits
 from rtclassify.stream import (
     Alarm,
     CaptureState,

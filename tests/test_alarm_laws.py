@@ -11,7 +11,8 @@ from alarm_audio import RATE, noise, programme, sine, stereo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtclassify.alarm_settings import KINDS, AlarmSettings, Limits
+from rtclassify.alarm_kinds import KINDS, Limits
+from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.alarms.watch import Watch
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings

@@ -17,7 +17,7 @@ from alarm_audio import (
     watch,
 )
 
-from rtclassify.alarm_settings import KINDS
+from rtclassify.alarm_kinds import KINDS
 from rtclassify.alarms.loop import LoopFinder
 from rtclassify.alarms.readings import Meter
 from rtclassify.clock import Line

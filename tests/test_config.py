@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtclassify.alarm_settings import KINDS, Expected, Limits
+from rtclassify.alarm_kinds import KINDS, Limits
+from rtclassify.alarm_settings import Expected
 from rtclassify.cli.run import read_settings
 from rtclassify.config import ChannelSettings, LabelSettings, Settings, load, parse
 from rtclassify.errors import ConfigError
@@ -83,6 +84,10 @@ def test_an_unknown_key_names_a_known_one(key: str) -> None:
         ({"alarms": {"expected": [{**RULE, "days": "monday"}]}}, '"mon-fri" or "sat"'),
         ({"alarms": {"expected": [{**RULE, "hours": "6-10"}]}}, '"06:00-10:00"'),
         ({"alarms": {"expected": [{**RULE, "hours": "06:00-25:00"}]}}, '"06:00-10:00"'),
+        (
+            {"alarms": {"expected": [{**RULE, "channels": ["b"]}]}},
+            "alarms.expected.channels = 'b' is no channel's name; name one of main.",
+        ),
         (
             {"alarms": {"expected": [{**RULE, "hours": "06:00-06:20"}]}},
             "alarms.expected.in_any_min = 30 must be a number from 1 to 20.",

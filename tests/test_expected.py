@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rtclassify.alarm_settings import EXPECTED, AlarmSettings, Expected, parse_alarms
+from rtclassify.alarm_kinds import EXPECTED
+from rtclassify.alarm_settings import AlarmSettings, Expected, parse_alarms
 from rtclassify.alarms.watch import Watch
 from rtclassify.stream import Alarm, Label, Level, Stamp
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from stream_schema import KINDS, SCHEMA, strict_validator
 
-from rtclassify.alarm_settings import EXPECTED
-from rtclassify.alarm_settings import KINDS as ALARMS
+from rtclassify.alarm_kinds import EXPECTED
+from rtclassify.alarm_kinds import KINDS as ALARMS
 
 PAGE = (Path(__file__).parent.parent / "docs/stream.md").read_text("utf-8")
 SECTIONS = {

@@ -2,5 +2,5 @@
 
 `Watch` follows one channel: a `Meter` measures its audio twice a second, a `Monitor` a kind
 judges one figure of that, and what lies beyond its level for its time is an alarm. The kinds and
-their levels stand in `rtclassify.alarm_settings.KINDS`; see docs/alarms.md.
+their levels stand in `rtclassify.alarm_kinds.KINDS`; see docs/alarms.md.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtclassify.alarm_settings import Limits
+from rtclassify.alarm_kinds import Limits
 
 Figure = float | bool | None
 """What is judged: yes or no where there is no level; None where it cannot be told now."""

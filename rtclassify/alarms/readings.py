@@ -92,7 +92,6 @@ class Meter:
         self._response = _response(rate, self.step)
         self._tail = 2 * (len(self._response) - 1) - self.step
         self._bin_hz = rate / (self._tail + self.step)
-        self._audio: Samples = np.zeros(self._tail + self.step, np.float32)
         edges = np.geomspace(LOWEST_BAND_HZ, HIGHEST_BAND * rate, BANDS + 1) / self._bin_hz
         self._edges = edges.astype(int)
         self._widths = np.diff(self._edges)
@@ -100,10 +99,11 @@ class Meter:
 
     def _begin(self, start: int) -> None:
         self.end = start
-        self._start = -(-start // self.step) * self.step
+        self._start = self._first = -(-start // self.step) * self.step
+        self._parts: list[Samples] = [np.zeros(self._tail, np.float32)]
+        self._held = 0
         self._legs: list[Legs] = []
         self._clipped: deque[float] = deque(maxlen=CLIPPED_STEPS)
-        self._audio[:] = 0.0
         self._tone_hz = 0.0
         self._bands: NDArray[np.floating] | None = None
 
@@ -115,22 +115,24 @@ class Meter:
         if block.start != self.end:
             self._begin(block.start)
         self._legs += block.legs
-        samples = block.samples[max(0, self._start - block.start) :]
-        at = max(0, block.start - self._start)
         self.end = block.end
-        readings = []
-        while len(samples):
-            taken, samples = samples[: self.step - at], samples[self.step - at :]
-            self._audio[self._tail + at : self._tail + at + len(taken)] = taken
-            at += len(taken)
-            if at == self.step:
-                readings.append(self._read(block.line))
-                at = 0
+        samples = block.samples[max(0, self._first - block.start) :]
+        self._parts.append(samples)
+        self._held += len(samples)
+        if self._held < self.step:
+            return []
+        audio, readings = np.concatenate(self._parts), []
+        while self._held >= self.step:
+            readings.append(self._read(audio[: self._tail + self.step], block.line))
+            audio = audio[self.step :]
+            self._held -= self.step
+        self._parts = [audio]
         return readings
 
-    def _read(self, line: Line | None) -> Reading:
+    def _read(self, audio: Samples, line: Line | None) -> Reading:
+        """Read a step of audio, which the tail of what came before precedes."""
         start, self._start = self._start, self._start + self.step
-        heard = self._audio[self._tail :]
+        heard = audio[self._tail :]
         legs = self._legs_until(self._start)
         square = float(heard @ heard) / self.step
         squares = legs.squares if legs else (square,)
@@ -139,11 +141,10 @@ class Meter:
         zero = peak <= DITHERED_ZERO
         cells, tone, flatness = np.zeros(STEP_CELLS), 0.0, 0.0
         if not zero:
-            spectrum = np.fft.rfft(self._audio)
+            spectrum = np.fft.rfft(audio)
             cells = _of_both_legs(self._weighted(spectrum), legs)
             if square > AUDIBLE:
                 tone, flatness = self._colour(spectrum)
-        self._audio[: self._tail] = self._audio[-self._tail :].copy()
         pair = legs if max(squares) > AUDIBLE else None
         return Reading(
             start, self._start, line, level_dbfs, zero, cells, tone, self._tone_hz, flatness,
@@ -163,7 +164,7 @@ class Meter:
         return 100.0 * sum(self._clipped) / len(self._clipped)
 
     def _weighted(self, spectrum: Spectrum) -> Energies:
-        weighted = np.fft.irfft(spectrum * self._response, len(self._audio))[self._tail :]
+        weighted = np.fft.irfft(spectrum * self._response, self._tail + self.step)[self._tail :]
         cells = weighted.reshape(STEP_CELLS, self.cell)
         return np.asarray(np.einsum("ij,ij->i", cells, cells), np.float64) / self.cell
 

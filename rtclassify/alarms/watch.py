@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rtclassify.alarm_settings import EXPECTED, KINDS, AlarmSettings, Limits
+from rtclassify.alarm_kinds import EXPECTED, KINDS, Limits
+from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.alarms.expected import Expectation
 from rtclassify.alarms.loop import EVERY_STEPS, LoopFinder
 from rtclassify.alarms.loudness import LoudnessMeter
@@ -74,6 +75,7 @@ class Watch:
         self._end = 0
         self._line: Line | None = None
         self._device: str | None = None
+        self._first_device: str | None = None
         self._reason = "no audio yet"
         self._arrived = False
         self._beat_s: float | None = None
@@ -103,6 +105,7 @@ class Watch:
         self._loudness.add(reading.start, reading.cells)
         figures = {name: figure(reading) for name, figure in FIGURES.items()}
         alarms = self._judged("no-capture", False, start=reading.start, length=length)
+        alarms += self._suspected(reading.start, length)
         for name, figure in figures.items():
             alarms += self._judged(
                 name, figure, start=reading.start, length=length, **_more(reading)
@@ -116,11 +119,8 @@ class Watch:
 
     def opened(self, opened: Opened) -> list[Alarm]:
         """Take the news which device delivers from now on."""
-        self._device = self._device or opened.device
-        return self._judged(
-            "device-changed", opened.device != self._device, start=self._end, length=0,
-            device=opened.device, first=self._device,
-        )  # fmt: skip
+        self._device, self._first_device = opened.device, self._first_device or opened.device
+        return self._suspected(self._end, 0)
 
     def lost(self, reason: str) -> None:
         """Take the news why nothing arrives, to be told when that has lasted."""
@@ -168,6 +168,12 @@ class Watch:
         return [self._said(name, name, turn.since, raised=turn.raised, measured=measured,
                            limits=self._limits[name], sentence=sentence)]  # fmt: skip
 
+    def _suspected(self, start: int, length: int) -> list[Alarm]:
+        return self._judged(
+            "device-changed", self._device != self._first_device, start=start, length=length,
+            device=self._device, first=self._first_device,
+        )  # fmt: skip
+
     def _expected(self, expectation: Expectation, turn: Turn) -> Alarm:
         rule, share = expectation.rule, expectation.share
         limits = Limits(rule.at_least, 60.0 * rule.in_any_min, rule.at_least, 0.0)
@@ -178,7 +184,7 @@ class Watch:
                 f"{rule.at_least:.0%} is expected"
             )
         since = expectation.since if turn.raised else turn.since
-        return self._said(rule, EXPECTED, since, raised=turn.raised, measured=share,
+        return self._said(expectation, EXPECTED, since, raised=turn.raised, measured=share,
                           limits=limits, sentence=sentence)  # fmt: skip
 
     def _said(

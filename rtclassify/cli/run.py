@@ -183,10 +183,18 @@ def _info(settings: Settings) -> StreamInfo:
     import secrets
 
     from rtclassify.description import describe, find
+    from rtclassify.labels import NAMES_WITHOUT_ANSWER
     from rtclassify.stream import StreamInfo
 
     said = describe(find(settings.model))
     hop = said.hop_samples(settings.hop_s)
+    told = (*said.labels, *NAMES_WITHOUT_ANSWER)
+    for rule in settings.alarms.expected:
+        if rule.label not in told:
+            raise ConfigError(
+                f"alarms.expected.label = {rule.label!r} is nothing that {said.tag} tells; choose "
+                f"one of {', '.join(told)}."
+            )
     return StreamInfo(secrets.token_hex(4), said.tag, said.labels, said.rate, said.window, hop)
 
 
