@@ -71,7 +71,9 @@ def parse_alarms(chosen: Mapping[str, Any]) -> AlarmSettings:
     """
     ways = {"expected", "time_zone", "command", "webhook"}
     refuse_unknown(chosen, {*KINDS, *ways}, "alarms.")
-    said: dict[str, Any] = {"kinds": _kinds(chosen)}
+    kinds = {name: value for name, value in chosen.items() if name in KINDS}
+    usual = {name: kind.limits for name, kind in KINDS.items()}
+    said: dict[str, Any] = {"kinds": parse_kinds(kinds, usual, "alarms")}
     if "expected" in chosen:
         said["expected"] = _expectations(chosen["expected"])
     if "time_zone" in chosen:
@@ -83,28 +85,41 @@ def parse_alarms(chosen: Mapping[str, Any]) -> AlarmSettings:
     return AlarmSettings(**said)
 
 
-def _kinds(chosen: Mapping[str, Any]) -> dict[str, Limits]:
-    limits = _usual()
-    for name in KINDS.keys() & chosen.keys():
-        given = table(f"alarms.{name}", chosen[name])
-        limits[name] = _limits(name, {key: value for key, value in given.items() if key != "on"})
-        if not truth(f"alarms.{name}.on", given.get("on", True)):
-            del limits[name]
-    return limits
+def parse_kinds(
+    chosen: Mapping[str, Any], usual: Mapping[str, Limits], key: str
+) -> dict[str, Limits]:
+    """Check a table of kinds and return what raises and clears each; those off are left out.
+
+    Args:
+        chosen: A table for each kind that is changed.
+        usual: What holds otherwise; a kind that is missing is off.
+        key: The key of `chosen`, for messages.
+
+    Raises:
+        ConfigError: If a key is unknown or a value is of the wrong kind or out of range.
+    """
+    refuse_unknown(chosen, KINDS, f"{key}.")
+    kinds = dict(usual)
+    for name, value in chosen.items():
+        given = {"on": True, **table(f"{key}.{name}", value)}
+        limits = _limits(name, given, kinds.pop(name, KINDS[name].limits), f"{key}.{name}.")
+        if truth(f"{key}.{name}.on", given["on"]):
+            kinds[name] = limits
+    return kinds
 
 
-def _limits(name: str, given: Mapping[str, Any]) -> Limits:
-    kind, prefix = KINDS[name], f"alarms.{name}."
+def _limits(name: str, given: Mapping[str, Any], usual: Limits, prefix: str) -> Limits:
+    kind = KINDS[name]
     has_level = kind.limits.trigger is not None
     known = [f.name for f in fields(Limits) if has_level or f.name.endswith("_s")]
     refuse_unknown(given, {*known, "on"}, prefix)
-    checked = {
-        key: number(prefix + key, value, low=0.0, high=86_400.0)
-        if key.endswith("_s")
-        else number(prefix + key, value, low=kind.low, high=kind.high)
-        for key, value in given.items()
-    }
-    limits = replace(kind.limits, **checked)
+    ranges = {True: (0.0, 86_400.0), False: (kind.low, kind.high)}
+    checked = {}
+    for key in known:
+        low, high = ranges[key.endswith("_s")]
+        if key in given:
+            checked[key] = number(prefix + key, given[key], low=low, high=high)
+    limits = replace(usual, **checked)
     if limits.trigger is not None and limits.release is not None:
         wrong = limits.release > limits.trigger if kind.rises else limits.release < limits.trigger
         if wrong:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from rtclassify.alarm_settings import AlarmSettings, parse_alarms
+from rtclassify.alarm_kinds import Limits
+from rtclassify.alarm_settings import AlarmSettings, parse_alarms, parse_kinds
 from rtclassify.checks import number as _number
 from rtclassify.checks import one_of as _one_of
 from rtclassify.checks import refuse_unknown as _refuse_unknown
@@ -58,11 +59,13 @@ class ChannelSettings:
             where there is one and the demo programme elsewhere.
         channels: Input channels of the source that are mixed into this one, counted from 1;
             empty for all of them.
+        alarms: What raises and clears each kind of alarm; None as for all channels.
     """
 
     name: str
     source: str
     channels: tuple[int, ...] = ()
+    alarms: Mapping[str, Limits] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,8 @@ def parse(table: Mapping[str, Any]) -> Settings:
     if "alarms" in table:
         chosen["alarms"] = parse_alarms(_table("alarms", table["alarms"]))
     if "channel" in table:
-        chosen["channels"] = _channels(table["channel"])
+        kinds = chosen.get("alarms", AlarmSettings()).kinds
+        chosen["channels"] = _channels(table["channel"], kinds)
     settings = Settings(**chosen)
     _check_expected(settings)
     return settings
@@ -166,10 +170,10 @@ def _labels(table: Mapping[str, Any]) -> LabelSettings:
     )
 
 
-def _channels(tables: Any) -> tuple[ChannelSettings, ...]:
+def _channels(tables: Any, kinds: Mapping[str, Limits]) -> tuple[ChannelSettings, ...]:
     if not isinstance(tables, list) or not tables:
         raise ConfigError("channel must be one or more [[channel]] tables; write [[channel]].")
-    channels = tuple(_channel(_table("channel", table)) for table in tables)
+    channels = tuple(_channel(_table("channel", table), kinds) for table in tables)
     names = [channel.name for channel in channels]
     for name in names:
         if names.count(name) > 1:
@@ -177,7 +181,7 @@ def _channels(tables: Any) -> tuple[ChannelSettings, ...]:
     return channels
 
 
-def _channel(table: Mapping[str, Any]) -> ChannelSettings:
+def _channel(table: Mapping[str, Any], kinds: Mapping[str, Limits]) -> ChannelSettings:
     _refuse_unknown(table, {f.name for f in fields(ChannelSettings)}, "channel.")
     for key in ("name", "source"):
         if key not in table:
@@ -188,7 +192,12 @@ def _channel(table: Mapping[str, Any]) -> ChannelSettings:
         checked_name(_text("channel.name", table["name"])),
         _text("channel.source", table["source"]),
         _inputs(table.get("channels", [])),
+        _channel_alarms(table["alarms"], kinds) if "alarms" in table else None,
     )
+
+
+def _channel_alarms(table: Any, kinds: Mapping[str, Limits]) -> Mapping[str, Limits]:
+    return parse_kinds(_table("channel.alarms", table), kinds, "channel.alarms")
 
 
 def checked_name(name: str) -> str:

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from rtclassify.alarm_kinds import KINDS, Limits
 from rtclassify.alarm_settings import Expected
-from rtclassify.cli.run import read_settings
+from rtclassify.cli.run import alarms_of, read_settings
 from rtclassify.config import ChannelSettings, LabelSettings, Settings, load, parse
 from rtclassify.errors import ConfigError
 
 RULE = {"label": "speech", "at_least": 0.2, "in_any_min": 30}
+CHANNEL = {"name": "a", "source": "demo"}
 EXAMPLE = Path(__file__).parent.parent / "rtclassify.example.toml"
 KNOWN = {"model", "hop_s", "device", "publish", "labels", "alarms", "channel"}
 
@@ -53,6 +54,18 @@ def test_an_unknown_key_names_a_known_one(key: str) -> None:
     with pytest.raises(ConfigError, match="is not a known key; did you mean ") as refusal:
         parse({key: 1})
     assert str(refusal.value).rstrip("?").rpartition(" ")[2] in KNOWN
+
+
+def test_a_channel_changes_what_holds_for_all_of_them() -> None:
+    quiet = {**CHANNEL, "name": "b", "alarms": {"silence": {"trigger_s": 40}, "hiss": {"on": True}}}
+    for_all = {"silence": {"trigger": -50, "release": -45}, "hiss": {"on": False}}
+    chosen = parse({"alarms": for_all, "channel": [CHANNEL, quiet]})
+
+    a, b = chosen.channels
+    kinds = alarms_of(b, chosen).kinds
+    assert alarms_of(a, chosen) == chosen.alarms
+    assert kinds["silence"] == Limits(-50.0, 40.0, -45.0, 3.0)
+    assert (kinds["hiss"], "hiss" in chosen.alarms.kinds) == (KINDS["hiss"].limits, False)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +104,10 @@ def test_an_unknown_key_names_a_known_one(key: str) -> None:
         (
             {"alarms": {"expected": [{**RULE, "hours": "06:00-06:20"}]}},
             "alarms.expected.in_any_min = 30 must be a number from 1 to 20.",
+        ),
+        (
+            {"channel": [{**CHANNEL, "alarms": {"silense": {}}}]},
+            "channel.alarms.silense is not a known key; did you mean channel.alarms.silence?",
         ),
         ({"channel": {}}, "write [[channel]]."),
         ({"channel": []}, "write [[channel]]."),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.config import CHANNEL_NAME, ChannelSettings, Device, Settings, load, parse
 from rtclassify.errors import ConfigError, RtclassifyError
 
@@ -167,15 +168,22 @@ def _serve(
             engine = _load_engine(settings)
         log.info("%s on %s", info.model, engine.runs_on)
         log.info("labels go to %s", ", ".join(addresses))
-        names = [channel.name for channel in channels]
         watches = {
-            name: Watch(name, rate=info.rate, settings=settings.alarms, utc=clock.utc)
-            for name in names
+            channel.name: Watch(
+                channel.name, rate=info.rate, settings=alarms_of(channel, settings), utc=clock.utc
+            )
+            for channel in channels
         }
-        thinking = pipeline.Pipeline(engine, names, settings.labels, watches)
+        thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches)
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
     return engine
+
+
+def alarms_of(channel: ChannelSettings, settings: Settings) -> AlarmSettings:
+    """Return what raises alarms on `channel`."""
+    kinds = settings.alarms.kinds if channel.alarms is None else channel.alarms
+    return replace(settings.alarms, kinds=kinds)
 
 
 def _info(settings: Settings) -> StreamInfo:
