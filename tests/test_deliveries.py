@@ -158,7 +158,7 @@ def test_when_too_many_wait_the_oldest_are_dropped_and_counted(
     for sent in messages:
         delivery.put(sent)
     delivery.start()
-    delivery.close()
+    delivery.close(PATIENCE_S)
 
     assert delivery.dropped == 3
     assert delivered == messages[3:]
@@ -217,7 +217,7 @@ def test_a_command_that_cannot_be_run_or_fails_is_tried_again(argv: tuple[str, .
     delivery.put(message())
     until(lambda: delivery.dropped)
     assert len(attempts) == 3
-    delivery.close()
+    delivery.close(PATIENCE_S)
 
 
 def test_a_command_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> None:

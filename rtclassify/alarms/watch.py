@@ -28,6 +28,7 @@ FIGURES: Mapping[str, Callable[[Reading], Figure]] = {
 """What each kind of alarm judges of a step of audio."""
 
 AT_ONCE = Limits(None, 0.0, None, 0.0)
+NEVER_HEARD, UNEXPLAINED = "no audio yet", "the source does not say why"
 ENDED = "the watch ends while it lasts: "
 
 
@@ -76,7 +77,7 @@ class Watch:
         self._line: Line | None = None
         self._device: str | None = None
         self._first_device: str | None = None
-        self._reason = "no audio yet"
+        self._reason = NEVER_HEARD
         self._arrived = False
         self._beat_s: float | None = None
 
@@ -101,6 +102,7 @@ class Watch:
             self._loudness.restart()
             self._loop.restart()
         self._line, self._end = reading.line, reading.end
+        self._reason = UNEXPLAINED
         length = reading.end - reading.start
         self._loudness.add(reading.start, reading.cells)
         figures = {name: figure(reading) for name, figure in FIGURES.items()}

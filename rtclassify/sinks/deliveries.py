@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -72,12 +73,16 @@ class Delivery:
             self._waiting.append(message)
             self._changed.notify()
 
-    def close(self) -> None:
-        """Try what waits once more, for at most `CLOSE_S`; then leave it."""
+    def hurry(self) -> None:
+        """Try each message that waits once, without waiting in between; take no more."""
         self._closing.set()
         with self._changed:
             self._changed.notify()
-        self._thread.join(CLOSE_S)
+
+    def close(self, limit_s: float) -> None:
+        """Leave what a hurry has not delivered after `limit_s`."""
+        self.hurry()
+        self._thread.join(max(0.0, limit_s))
         with self._changed:
             while self._waiting:
                 self._drop(self._waiting.popleft(), "the program ends")
@@ -139,9 +144,12 @@ class AlarmSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Deliver what is pending, for at most a second each."""
+        """Deliver what is pending, for at most a second."""
+        deadline = time.monotonic() + CLOSE_S
         for delivery in self._deliveries:
-            delivery.close()
+            delivery.hurry()
+        for delivery in self._deliveries:
+            delivery.close(deadline - time.monotonic())
 
     def send(self, events: Sequence[Event]) -> None:
         """Queue the alarms among the events; never blocks."""

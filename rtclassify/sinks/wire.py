@@ -91,6 +91,7 @@ class Encoder:
         self._seqs: dict[str, int] = {}
         self._since_utc: dict[str, str | None] = {}
         self._open_segments: dict[str, Fields] = {}
+        self._raised_utc: dict[str, str | None] = {}
 
     def encode(self, event: Event) -> Message:
         """Return the message that says `event`; send it at once, it tells its own latency."""
@@ -162,22 +163,40 @@ class Encoder:
         }
 
     def _alarm(self, alarm: Alarm) -> Fields:
-        limits = alarm.limits
+        limits, incident, time = alarm.limits, self._incident(alarm), self._time(alarm.captured)
+        if alarm.raised:
+            self._raised_utc[incident] = time["utc"]
+        else:
+            self._raised_utc.pop(incident, None)
         return {
             "channel": alarm.channel,
-            "incident": f"{self._info.epoch}-{alarm.channel}-{alarm.incident}",
+            "incident": incident,
             "kind": alarm.kind,
             "state": "raised" if alarm.raised else "cleared",
             "since": alarm.since,
             "rate": self._info.rate,
-            **self._time(alarm.captured),
+            **time,
             "sentence": alarm.sentence,
-            "measured": None if alarm.measured is None else round(alarm.measured, 4),
+            "measured": _measured(alarm),
             "trigger": limits.trigger,
             "trigger_s": limits.trigger_s,
             "release": limits.release,
             "release_s": limits.release_s,
         }
+
+    def _raised_alarm(self, alarm: Alarm) -> Fields:
+        incident = self._incident(alarm)
+        return {
+            "incident": incident,
+            "kind": alarm.kind,
+            "since": alarm.since,
+            "utc_since": self._raised_utc.get(incident),
+            "sentence": alarm.sentence,
+            "measured": _measured(alarm),
+        }
+
+    def _incident(self, alarm: Alarm) -> str:
+        return f"{self._info.epoch}-{alarm.channel}-{alarm.incident}"
 
     def _heartbeat(self, beat: Heartbeat) -> Fields:
         info = self._info
@@ -204,7 +223,7 @@ class Encoder:
             "end": status.end,
             "lost": status.lost,
             "segment": self._open_segments.get(status.channel),
-            "alarms": [_open_alarm(self._alarm(alarm)) for alarm in status.alarms],
+            "alarms": [self._raised_alarm(alarm) for alarm in status.alarms],
             "loudness": _loudness(status.loudness),
         }
 
@@ -231,9 +250,8 @@ def _level(level: Level) -> dict[str, float | None]:
     return {"level_dbfs": _decibels(level.rms_dbfs), "peak_dbfs": _decibels(level.peak_dbfs)}
 
 
-def _open_alarm(fields: Fields) -> Fields:
-    kept = ("incident", "kind", "since", "sentence", "measured")
-    return {**{key: fields[key] for key in kept}, "utc_since": fields["utc"]}
+def _measured(alarm: Alarm) -> float | None:
+    return None if alarm.measured is None else round(alarm.measured, 4)
 
 
 def _loudness(loudness: Loudness | None) -> Fields | None:
