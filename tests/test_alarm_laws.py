@@ -49,8 +49,8 @@ def pipeline(clock: ManualClock) -> Pipeline:
     return Pipeline(classifier, ["a"], LabelSettings(), {"a": watch})
 
 
-def converter() -> Converter:
-    return Converter([Tap("a", ())], source="test", inputs=2, rate_in=RATE, rate=RATE)
+def converter(rate_in: int = RATE) -> Converter:
+    return Converter([Tap("a", ())], source="test", inputs=2, rate_in=rate_in, rate=RATE)
 
 
 @st.composite
@@ -71,8 +71,10 @@ def alarms_of(events: Sequence[Event]) -> list[Alarm]:
     return [event for event in events if isinstance(event, Alarm)]
 
 
-def heard(frames: Samples, pieces: Sequence[tuple[int, int]], *, together: bool) -> list[Event]:
-    convert, core = converter(), pipeline(ManualClock())
+def heard(
+    frames: Samples, pieces: Sequence[tuple[int, int]], *, together: bool, rate_in: int
+) -> list[Event]:
+    convert, core = converter(rate_in), pipeline(ManualClock())
     items = [item for a, b in pieces for item in convert.push(a, frames[a:b], LINE)]
     if together:
         return core.push(items) + core.finish()
@@ -80,13 +82,15 @@ def heard(frames: Samples, pieces: Sequence[tuple[int, int]], *, together: bool)
 
 
 @settings(deadline=None, max_examples=40)
-@given(data=st.data(), frames=programmes())
+@given(data=st.data(), frames=programmes(), rate_in=st.sampled_from([RATE, 11_025, 48_000]))
 def test_how_audio_is_cut_into_blocks_never_shows_in_alarms(
-    data: st.DataObject, frames: Samples
+    data: st.DataObject, frames: Samples, rate_in: int
 ) -> None:
+    """Be it resampled or not: frames are taken for ones of any rate."""
     first, second = (data.draw(cuts(len(frames))) for _ in range(2))
 
-    assert heard(frames, first, together=False) == heard(frames, second, together=True)
+    said = heard(frames, first, together=False, rate_in=rate_in)
+    assert said == heard(frames, second, together=True, rate_in=rate_in)
 
 
 @settings(deadline=None, max_examples=60)

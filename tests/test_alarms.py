@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from alarm_audio import (
@@ -17,8 +19,10 @@ from alarm_audio import (
     watch,
 )
 
-from rtclassify.alarm_kinds import KINDS
+from rtclassify.alarm_kinds import KINDS, Limits
+from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.alarms.loop import LoopFinder
+from rtclassify.alarms.monitor import Monitor, Turn
 from rtclassify.alarms.readings import Meter
 from rtclassify.clock import Line
 from rtclassify.stream import AudioBlock, Gap, Opened, Samples
@@ -218,3 +222,26 @@ def test_a_gap_changes_nothing_that_is_raised() -> None:
             alarms += watching.judge(reading)
 
     assert said(alarms) == [("silence", True, 0.0)]
+
+
+def test_what_was_heard_before_a_gap_is_no_part_of_a_loop() -> None:
+    """Half a minute, a loss, and the same half minute again: as much as a repeated spot."""
+    eager = replace(KINDS["stuck-loop"].limits, trigger_s=5.0)
+    settings = AlarmSettings({"stuck-loop": eager})
+    watching = watch(settings)
+    spot = programme(35.0)
+    alarms = []
+    for start in (0, len(spot) + 100):
+        for reading in watching.measure(AudioBlock("a", start, spot)):
+            alarms += watching.judge(reading)
+
+    assert alarms == []
+    assert said(heard(stereo(np.resize(spot, 70 * RATE)), watch(settings))[0])
+
+
+def test_where_both_levels_are_one_the_figure_at_it_is_trouble_and_no_release() -> None:
+    monitor = Monitor(Limits(-60.0, 1.0, -60.0, 1.0), rate=1, rises=False)
+
+    turns = [monitor.take(figure, start=at, length=1) for at, figure in enumerate([-60.0] * 3)]
+    assert turns == [Turn(raised=True, since=0), None, None]
+    assert monitor.take(-59.9, start=3, length=1) == Turn(raised=False, since=3)

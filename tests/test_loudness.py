@@ -100,6 +100,17 @@ def test_nothing_is_told_before_a_window_is_full_nor_of_silence() -> None:
     assert (early.momentary is None, early.short_term) == (False, None)
 
 
+def test_no_window_reaches_across_a_gap() -> None:
+    watching, tone = watch(), sine(-23.0, 10.0)
+    for block in (AudioBlock("a", 0, tone), AudioBlock("a", 11 * RATE, tone[: 2 * RATE])):
+        for reading in watching.measure(block):
+            watching.judge(reading)
+
+    assert watching.loudness.short_term is None
+    assert watching.loudness.momentary == pytest.approx(-26.0, abs=WITHIN_LU)
+    assert watching.loudness.integrated == pytest.approx(-26.0, abs=WITHIN_LU)
+
+
 def test_the_integrated_figure_begins_anew_with_each_hour_of_audio() -> None:
     """What was loud before the hour is forgotten after it."""
     watching = watch()
