@@ -105,12 +105,11 @@ class Watch:
         self._reason = UNEXPLAINED
         length = reading.end - reading.start
         self._loudness.add(reading.start, reading.cells)
-        figures = {name: figure(reading) for name, figure in FIGURES.items()}
         alarms = self._judged("no-capture", False, start=reading.start, length=length)
         alarms += self._suspected(reading.start, length)
-        for name, figure in figures.items():
+        for name, figure in FIGURES.items():
             alarms += self._judged(
-                name, figure, start=reading.start, length=length, **_more(reading)
+                name, figure(reading), start=reading.start, length=length, tone_hz=reading.tone_hz
             )
         likeness = self._loop.add(reading.cells)
         length *= EVERY_STEPS
@@ -212,7 +211,3 @@ class Watch:
         if raised:
             self._open[key] = alarm
         return alarm
-
-
-def _more(reading: Reading) -> dict[str, object]:
-    return {"tone_hz": reading.tone_hz}
