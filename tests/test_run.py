@@ -148,12 +148,6 @@ def test_an_alarm_reaches_the_stream_the_log_and_a_command_and_is_cleared_at_the
     raised, cleared = daemon.messages("alarm/main/")
     assert (raised["kind"], raised["state"], cleared["state"]) == ("test-tone", "raised", "cleared")
     assert raised["incident"] == cleared["incident"]
-    listed = [
-        alarm["incident"]
-        for beat in daemon.messages("heartbeat/")
-        for alarm in beat["channels"][0]["alarms"]
-    ]
-    assert set(listed) == {raised["incident"]}
     told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
     assert told[0] == raised  # a busy machine may have no time left for what comes at the end
     assert daemon.log.count("ALARM a steady tone of") == 1
