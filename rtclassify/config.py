@@ -6,21 +6,28 @@ and what was wanted; an unknown key names the nearest known one. See ``rtclassif
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import ipaddress
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from rtclassify.alarm_kinds import Limits
+from rtclassify.alarm_settings import AlarmSettings, parse_alarms, parse_kinds
+from rtclassify.checks import local_port as _local_port
+from rtclassify.checks import number as _number
+from rtclassify.checks import one_of as _one_of
+from rtclassify.checks import refuse_unknown as _refuse_unknown
+from rtclassify.checks import table as _table
+from rtclassify.checks import text as _text
+from rtclassify.checks import texts as _texts
+from rtclassify.checks import truth as _truth
 from rtclassify.errors import ConfigError
 
 Device = Literal["auto", "cpu", "gpu"]
-HIGHEST_PORT = 65_535
 CHANNEL_NAME = re.compile(r"[a-z0-9_-]+")
 
 
@@ -71,11 +78,13 @@ class ChannelSettings:
             where there is one and the demo programme elsewhere.
         channels: Input channels of the source that are mixed into this one, counted from 1;
             empty for all of them.
+        alarms: What raises and clears each kind of alarm; None as for all channels.
     """
 
     name: str
     source: str
     channels: tuple[int, ...] = ()
+    alarms: Mapping[str, Limits] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,7 @@ class Settings:
         status: ``HOST:PORT`` of this machine alone for health and metrics over HTTP; None for none.
         security: Who may subscribe from other machines.
         labels: How scores become labels.
+        alarms: What raises alarms, and where they go.
         channels: At least one, with distinct names.
     """
 
@@ -121,6 +131,7 @@ class Settings:
     status: str | None = None
     security: SecuritySettings = SecuritySettings()
     labels: LabelSettings = field(default_factory=LabelSettings)
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
     channels: tuple[ChannelSettings, ...] = (ChannelSettings("main", "auto"),)
 
     @property
@@ -157,27 +168,23 @@ def parse(table: Mapping[str, Any]) -> Settings:
     """
     known = {f.name for f in fields(Settings)} - {"channels"} | {"channel"}
     _refuse_unknown(table, known, "")
-    chosen: dict[str, Any] = {}
-    for key in ("model", "publish", "replay"):
-        if key in table:
-            chosen[key] = _text(key, table[key])
-    if "status" in table:
-        chosen["status"] = _local("status", table["status"])
-    if "sinks" in table:
-        chosen["sinks"] = _texts("sinks", table["sinks"])
-    if "hop_s" in table:
-        chosen["hop_s"] = _number("hop_s", table["hop_s"], low=0.01, high=60.0)
-    if "device" in table:
-        chosen["device"] = _one_of("device", table["device"], get_args(Device))
-    if "journal" in table:
-        chosen["journal"] = _journal(_table("journal", table["journal"]))
-    if "security" in table:
-        chosen["security"] = _security(_table("security", table["security"]))
-    if "labels" in table:
-        chosen["labels"] = _labels(_table("labels", table["labels"]))
+    chosen = {key: read(key, table[key]) for key, read in _READERS.items() if key in table}
     if "channel" in table:
-        chosen["channels"] = _channels(table["channel"])
-    return Settings(**chosen)
+        kinds = chosen.get("alarms", AlarmSettings()).kinds
+        chosen["channels"] = _channels(table["channel"], kinds)
+    settings = Settings(**chosen)
+    _check_expected(settings)
+    return settings
+
+
+def _check_expected(settings: Settings) -> None:
+    names = {channel.name for channel in settings.channels}
+    for name in (name for rule in settings.alarms.expected for name in rule.channels):
+        if name not in names:
+            raise ConfigError(
+                f"alarms.expected.channels = {name!r} is no channel's name; name one of "
+                f"{', '.join(sorted(names))}."
+            )
 
 
 _LABEL_RANGES = {
@@ -217,13 +224,28 @@ def _security(table: Mapping[str, Any]) -> SecuritySettings:
     _refuse_unknown(table, {f.name for f in fields(SecuritySettings)}, "security.")
     files = ("server_key", "clients")
     paths = {key: Path(_text(f"security.{key}", table[key])) for key in files if key in table}
-    return SecuritySettings(**paths, open=_claim("security.open", table.get("open", False)))
+    return SecuritySettings(**paths, open=_truth("security.open", table.get("open", False)))
 
 
-def _channels(tables: Any) -> tuple[ChannelSettings, ...]:
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "model": _text,
+    "publish": _text,
+    "replay": _text,
+    "status": _local_port,
+    "sinks": _texts,
+    "hop_s": lambda key, value: _number(key, value, low=0.01, high=60.0),
+    "device": lambda key, value: _one_of(key, value, get_args(Device)),
+    "journal": lambda key, value: _journal(_table(key, value)),
+    "security": lambda key, value: _security(_table(key, value)),
+    "labels": lambda key, value: _labels(_table(key, value)),
+    "alarms": lambda key, value: parse_alarms(_table(key, value)),
+}
+
+
+def _channels(tables: Any, kinds: Mapping[str, Limits]) -> tuple[ChannelSettings, ...]:
     if not isinstance(tables, list) or not tables:
         raise ConfigError("channel must be one or more [[channel]] tables; write [[channel]].")
-    channels = tuple(_channel(_table("channel", table)) for table in tables)
+    channels = tuple(_channel(_table("channel", table), kinds) for table in tables)
     names = [channel.name for channel in channels]
     for name in names:
         if names.count(name) > 1:
@@ -231,7 +253,7 @@ def _channels(tables: Any) -> tuple[ChannelSettings, ...]:
     return channels
 
 
-def _channel(table: Mapping[str, Any]) -> ChannelSettings:
+def _channel(table: Mapping[str, Any], kinds: Mapping[str, Limits]) -> ChannelSettings:
     _refuse_unknown(table, {f.name for f in fields(ChannelSettings)}, "channel.")
     for key in ("name", "source"):
         if key not in table:
@@ -242,7 +264,12 @@ def _channel(table: Mapping[str, Any]) -> ChannelSettings:
         checked_name(_text("channel.name", table["name"])),
         _text("channel.source", table["source"]),
         _inputs(table.get("channels", [])),
+        _channel_alarms(table["alarms"], kinds) if "alarms" in table else None,
     )
+
+
+def _channel_alarms(table: Any, kinds: Mapping[str, Limits]) -> Mapping[str, Limits]:
+    return parse_kinds(_table("channel.alarms", table), kinds, "channel.alarms")
 
 
 def checked_name(name: str) -> str:
@@ -266,64 +293,3 @@ def _inputs(value: Any) -> tuple[int, ...]:
             "such as [3, 4]."
         )
     return tuple(value)
-
-
-def _refuse_unknown(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.0)[0]
-            raise ConfigError(f"{prefix}{key} is not a known key; did you mean {prefix}{near}?")
-
-
-def _table(key: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{key} = {value!r} must be a table; write [{key}].")
-    return value
-
-
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f'{key} = {value!r} must be text in quotes, such as {key} = "…".')
-    return value
-
-
-def _local(key: str, value: Any) -> str:
-    host, _, port = _text(key, value).rpartition(":")
-    if not is_loopback(host) or not port.isdecimal() or int(port) > HIGHEST_PORT:
-        raise ConfigError(
-            f'{key} = {value!r} must be a port of this machine alone, such as "127.0.0.1:5567"; '
-            "a proxy can serve it to others."
-        )
-    return str(value)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host`, an address or a name, is reached from this machine alone."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _texts(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ConfigError(f'{key} = {value!r} must be a list, such as {key} = ["…"].')
-    return tuple(_text(key, item) for item in value)
-
-
-def _claim(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigError(f"{key} = {value!r} must be true or false.")
-    return value
-
-
-def _number(key: str, value: Any, *, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"{key} = {value!r} must be a number from {low:g} to {high:g}.")
-    return float(value)
-
-
-def _one_of(key: str, value: Any, choices: Sequence[str]) -> Any:
-    if value not in choices:
-        raise ConfigError(f"{key} = {value!r} must be one of {', '.join(choices)}.")
-    return value

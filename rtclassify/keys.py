@@ -15,7 +15,8 @@ from pathlib import Path
 
 from zmq.auth import create_certificates, load_certificate
 
-from rtclassify.config import SecuritySettings, is_loopback
+from rtclassify.checks import is_loopback
+from rtclassify.config import SecuritySettings
 from rtclassify.errors import ConfigError, UsageError
 
 KEY_LENGTH = 40

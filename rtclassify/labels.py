@@ -38,6 +38,8 @@ DITHERED_ZERO = 2.5 / 32768
 """Peak up to which audio counts as digital zero: 16-bit dither stays within two steps."""
 
 UNSURE = "unsure"
+NAMES_WITHOUT_ANSWER = (name_of([]), UNSURE, *SILENCES)
+"""What a label can be called besides the model's answers."""
 
 MOSTLY = 0.5
 """Share of a hop's cells in which an answer is yes, from which on it is for the hop."""

@@ -6,14 +6,14 @@ shows in its events. `run` is the one loop around it, for the daemon and for rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from rtclassify.clock import Clock, Line
+from rtclassify.alarms.readings import Reading
+from rtclassify.alarms.watch import Watch
+from rtclassify.clock import Clock
 from rtclassify.config import LabelSettings
-from rtclassify.labels import Hop, Labeller, measure
+from rtclassify.labels import Labeller
 from rtclassify.ring import Wakeup
 from rtclassify.stream import (
     AudioBlock,
@@ -24,84 +24,18 @@ from rtclassify.stream import (
     Gap,
     Heartbeat,
     Item,
-    Samples,
+    Label,
+    Opened,
     Sink,
     Source,
-    Window,
 )
+from rtclassify.windower import HeardHop, Windower
 
 HEARTBEAT_S = 1.0
 TURN_S = 0.1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HeardHop:
-    """A hop of the grid, the window that ends with it if one is due, and the line that dates it."""
-
-    hop: Hop
-    window: Window | None
-    line: Line | None
-
-
-class Windower:
-    """Cut one channel's blocks into hops and windows on a grid anchored at sample 0.
-
-    Windows start at multiples of `hop` and never span a gap. Hops are laid so that every window
-    ends with one: they start at multiples of `hop` plus ``window % hop``.
-
-    Args:
-        channel: The configured name.
-        window: Samples in a window, at least `hop`.
-        hop: Samples from one window to the next.
-    """
-
-    def __init__(self, channel: str, *, window: int, hop: int) -> None:
-        self._channel = channel
-        self._window = window
-        self._hop = hop
-        self._buffer: Samples = np.empty(2 * (window + hop), np.float32)
-        self._first = 0
-        self._count = 0
-
-    @property
-    def end(self) -> int:
-        """The index that the next contiguous block starts at."""
-        return self._first + self._count
-
-    def restart(self, start: int) -> None:
-        """Begin anew at `start`: what came before is not contiguous with what follows."""
-        self._buffer = np.empty_like(self._buffer)
-        self._first, self._count = start, 0
-
-    def push(self, samples: Samples, line: Line | None) -> list[HeardHop]:
-        """Append contiguous audio; return the hops that it completes, in order."""
-        heard: list[HeardHop] = []
-        while len(samples):
-            take = self._hop - (self.end - self._window) % self._hop
-            taken, samples = samples[:take], samples[take:]
-            self._append(taken)
-            start = self.end - self._hop
-            if len(taken) == take and start >= self._first:
-                hop = measure(self._view(start), start=start)
-                heard.append(HeardHop(hop, self._due(), line))
-        return heard
-
-    def _append(self, samples: Samples) -> None:
-        if self._count + len(samples) > len(self._buffer):
-            # Windows that were handed out look into the old buffer, so it is left as it is.
-            fresh = np.empty_like(self._buffer)
-            kept = min(self._count, self._window)
-            fresh[:kept] = self._buffer[self._count - kept : self._count]
-            self._buffer, self._first, self._count = fresh, self.end - kept, kept
-        self._buffer[self._count : self._count + len(samples)] = samples
-        self._count += len(samples)
-
-    def _due(self) -> Window | None:
-        start = self.end - self._window
-        return Window(self._channel, start, self._view(start)) if start >= self._first else None
-
-    def _view(self, start: int) -> Samples:
-        return self._buffer[start - self._first : self._count]
+News = HeardHop | Reading | Gap | CaptureLost | Opened
 
 
 class Pipeline:
@@ -113,13 +47,19 @@ class Pipeline:
         classifier: Scores the windows.
         channels: Names of the channels whose items will come.
         settings: How scores become labels.
+        watches: What watches each channel; None where nobody wants alarms.
     """
 
     def __init__(
-        self, classifier: Classifier, channels: Sequence[str], settings: LabelSettings
+        self,
+        classifier: Classifier,
+        channels: Sequence[str],
+        settings: LabelSettings,
+        watches: Mapping[str, Watch] | None = None,
     ) -> None:
         classifier.reset()
         self._classifier = classifier
+        self._watches = watches or {}
         grid = {"window": classifier.window, "hop": classifier.hop}
         self._windowers = {name: Windower(name, **grid) for name in channels}
         self._labellers = {
@@ -133,35 +73,78 @@ class Pipeline:
     @property
     def status(self) -> tuple[ChannelStatus, ...]:
         """What is true of each channel now."""
-        return tuple(labeller.status for labeller in self._labellers.values())
+        return tuple(self._status(name) for name in self._labellers)
+
+    def _status(self, channel: str) -> ChannelStatus:
+        status, watch = self._labellers[channel].status, self._watches.get(channel)
+        return replace(status, alarms=watch.alarms, loudness=watch.loudness) if watch else status
 
     def push(self, items: Sequence[Item]) -> list[Event]:
         """Take items of any channels, in order within each; return what they bring about."""
-        heard: list[tuple[str, HeardHop | Gap | CaptureLost]] = []
+        heard: list[tuple[str, News]] = []
         for item in items:
-            heard += [(item.channel, news) for news in self._listen(item)]
+            heard += [(item.channel, news) for news in self._news(item)]
         windows = [n.window for _, n in heard if isinstance(n, HeardHop) and n.window is not None]
         scores = iter(self._classifier.scores(windows)) if windows else iter(())
         events: list[Event] = []
         for channel, news in heard:
-            labeller = self._labellers[channel]
-            if isinstance(news, Gap):
-                events += labeller.gap(news)
-            elif isinstance(news, CaptureLost):
-                events += labeller.lost(news)
-            else:
+            if isinstance(news, Reading):
+                events += self._watches[channel].judge(news)
+            elif isinstance(news, Opened):
+                events += self._watches[channel].opened(news) if channel in self._watches else []
+            elif isinstance(news, HeardHop):
+                labeller = self._labellers[channel]
                 events += labeller.heard(news.hop, line=news.line)
                 if news.window is not None:
-                    events += labeller.scored(next(scores))
+                    events += self._watched(channel, labeller.scored(next(scores)))
+            else:
+                events += self._watched(channel, self._missed(channel, news))
         return events
 
-    def finish(self) -> list[Event]:
-        """Finish every label and close every segment; nothing may be pushed afterwards."""
-        return [event for labeller in self._labellers.values() for event in labeller.finish()]
+    def beat(self, now_s: float) -> list[Event]:
+        """Take the time, in clock seconds; return what it brings about, a heartbeat last."""
+        alarms = [alarm for watch in self._watches.values() for alarm in watch.beat(now_s)]
+        return [*alarms, Heartbeat(self.status)]
 
-    def _listen(self, item: Item) -> Sequence[HeardHop | Gap | CaptureLost]:
+    def finish(self) -> list[Event]:
+        """Finish every label, close every segment, clear every alarm.
+
+        Nothing may be pushed afterwards.
+        """
+        last: list[Event] = []
+        for channel, labeller in self._labellers.items():
+            last += self._watched(channel, labeller.finish())
+        for watch in self._watches.values():
+            last += watch.finish()
+        return last
+
+    def _missed(self, channel: str, news: Gap | CaptureLost) -> list[Event]:
+        labeller = self._labellers[channel]
+        if isinstance(news, Gap):
+            return labeller.gap(news)
+        if channel in self._watches:
+            self._watches[channel].lost(news.reason)
+        return labeller.lost(news)
+
+    def _watched(self, channel: str, events: list[Event]) -> list[Event]:
+        """Return the events and what the watch makes of the final labels among them."""
+        watch = self._watches.get(channel)
+        if watch is None:
+            return events
+        finals = [event for event in events if isinstance(event, Label) and event.final]
+        return events + [alarm for label in finals for alarm in watch.labelled(label)]
+
+    def _news(self, item: Item) -> Sequence[News]:
+        """Return what an item says, its hops and readings in the order in which they end."""
+        news: list[News] = [*self._listen(item)]
+        if isinstance(item, AudioBlock) and item.channel in self._watches:
+            readings = self._watches[item.channel].measure(item)
+            news = sorted([*news, *readings], key=_end_of)
+        return news
+
+    def _listen(self, item: Item) -> Sequence[HeardHop | Gap | CaptureLost | Opened]:
         windower = self._windowers[item.channel]
-        if isinstance(item, CaptureLost):
+        if isinstance(item, CaptureLost | Opened):
             return [item]
         gap: list[Gap] = []
         if item.start > windower.end or isinstance(item, Gap):
@@ -173,6 +156,12 @@ class Pipeline:
         if isinstance(item, Gap):
             return gap
         return [*gap, *windower.push(item.samples, item.line)]
+
+
+def _end_of(news: News) -> int:
+    if isinstance(news, HeardHop):
+        return news.hop.end
+    return news.end if isinstance(news, Reading | Gap) else 0
 
 
 def run(
@@ -204,7 +193,7 @@ def run(
             items = [item for source in sources for item in source.read()]
             events = pipeline.push(items)
             if clock.now() >= beat:
-                events.append(Heartbeat(pipeline.status))
+                events += pipeline.beat(clock.now())
                 beat = max(beat + HEARTBEAT_S, clock.now())
             for sink in sinks:
                 sink.send(events)

@@ -15,11 +15,31 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rtclassify.alarm_kinds import Limits
 from rtclassify.clock import Line
 
 Samples = NDArray[np.float32]
 
 CaptureState = Literal["no-capture", "digital-silence", "silence", "programme"]
+
+
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """What the inputs that are mixed into a channel were, over a tenth of a second or so.
+
+    Args:
+        end: The index after the last sample that it speaks of.
+        frames: Native frames that it speaks of.
+        squares: Mean square of each input, in the order of the mix.
+        product: Mean product of the two inputs of a stereo pair; None for other mixes.
+        clipped: Share of the frames in which an input stands still at full scale, 0 to 1.
+    """
+
+    end: int
+    frames: int
+    squares: tuple[float, ...]
+    product: float | None
+    clipped: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +51,15 @@ class AudioBlock:
         start: Index of the first sample.
         samples: Mono, shape (n,), nominally in [-1, 1], finite.
         line: Ties sample indices to clock seconds; None for a recording, which has no clock.
+        legs: What is known of the inputs before the mix, in order; ends at `end` or before, and
+            speaks of audio that this block or the ones before it brought.
     """
 
     channel: str
     start: int
     samples: Samples
     line: Line | None = None
+    legs: tuple[Legs, ...] = ()
 
     @property
     def end(self) -> int:
@@ -62,7 +85,15 @@ class CaptureLost:
     reason: str
 
 
-Item = AudioBlock | Gap | CaptureLost
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What follows on this channel comes from `device`, as the system names it."""
+
+    channel: str
+    device: str
+
+
+Item = AudioBlock | Gap | CaptureLost | Opened
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,12 +195,56 @@ class StateChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something is wrong with a channel, or no longer; said once when raised, once when cleared.
+
+    Args:
+        channel: The configured name.
+        incident: Counts the channel's alarms of every kind from 0; both messages carry it.
+        kind: A key of `rtclassify.alarm_kinds.KINDS`, or ``expected``.
+        raised: False when it is cleared.
+        since: First sample of what this message says: the trouble, or its end.
+        sentence: What happened, for people.
+        measured: The figure that was judged; None where it could not be measured.
+        limits: What raises and clears it.
+        captured: When `since` was captured; None for recordings and before the first audio.
+    """
+
+    channel: str
+    incident: int
+    kind: str
+    raised: bool
+    since: int
+    sentence: str
+    measured: float | None
+    limits: Limits
+    captured: Stamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """EBU R128 in LUFS; None where nothing was measured or all of it was gated.
+
+    Args:
+        momentary: Of the last 400 ms.
+        short_term: Of the last 3 s.
+        integrated: Gated, of the audio since sample `since`.
+        since: Where the running hour of audio began.
+    """
+
+    momentary: float | None
+    short_term: float | None
+    integrated: float | None
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelStatus:
     """What is true of a channel now.
 
     `state`, `reason` and `since` (a sample index) are those of the last `StateChange`; `label` is
     the last provisional label or None before the first; `end` is the index after the last sample
-    heard.
+    heard; `alarms` are the ones that are raised; `loudness` is None where it is not measured.
     """
 
     channel: str
@@ -180,6 +255,8 @@ class ChannelStatus:
     level: Level
     end: int
     lost: int
+    alarms: tuple[Alarm, ...] = ()
+    loudness: Loudness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +266,7 @@ class Heartbeat:
     channels: tuple[ChannelStatus, ...]
 
 
-Event = Label | Segment | StateChange | Heartbeat
+Event = Label | Segment | StateChange | Alarm | Heartbeat
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,16 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
+from rtclassify.alarm_kinds import EXPECTED, KINDS, Limits
 from rtclassify.stream import (
+    Alarm,
     CaptureState,
     ChannelStatus,
     Event,
     Heartbeat,
     Label,
     Level,
+    Loudness,
     Segment,
     Stamp,
     StateChange,
@@ -66,6 +69,20 @@ segments = st.builds(
 changes = st.builds(
     StateChange, channel=channels, state=states, reason=st.text(), start=indices, captured=stamps
 )
+figures = st.none() | st.floats(-1e3, 1e3)
+alarms = st.builds(
+    Alarm,
+    channel=channels,
+    incident=st.integers(0, 10**9),
+    kind=st.sampled_from([*KINDS, EXPECTED]),
+    raised=st.booleans(),
+    since=indices,
+    sentence=st.text(min_size=1),
+    measured=figures,
+    limits=st.builds(Limits, figures, st.floats(0.0, 1e5), figures, st.floats(0.0, 1e5)),
+    captured=stamps,
+)
+loudnesses = st.builds(Loudness, decibels, decibels, decibels, indices)
 statuses = st.builds(
     ChannelStatus,
     channel=channels,
@@ -76,9 +93,11 @@ statuses = st.builds(
     level=levels,
     end=indices,
     lost=indices,
+    alarms=st.lists(alarms, max_size=2).map(tuple),
+    loudness=st.none() | loudnesses,
 )
 heartbeats = st.builds(Heartbeat, st.lists(statuses, max_size=3).map(tuple))
-events: st.SearchStrategy[Event] = labels | segments | changes | heartbeats
+events: st.SearchStrategy[Event] = labels | segments | changes | alarms | heartbeats
 
 
 def label(
@@ -111,6 +130,17 @@ def status(channel: str = "main", **changed: object) -> ChannelStatus:
     return ChannelStatus(channel, **{**usual, **changed})  # type: ignore[arg-type]
 
 
+def alarm(
+    channel: str = "main", *, raised: bool = True, incident: int = 0, captured: Stamp | None = None
+) -> Alarm:
+    """Return a silence, raised or cleared."""
+    sentence = KINDS["silence"].trouble.format(-71.25) if raised else KINDS["silence"].over
+    measured, limits = (-71.25 if raised else -20.5), KINDS["silence"].limits
+    return Alarm(
+        channel, incident, "silence", raised, 160_000, sentence, measured, limits, captured
+    )
+
+
 def one_of_each(channel: str = "main", *, captured: Stamp | None = None) -> Sequence[Event]:
     """Return one event of every kind, as they might follow one another on a channel."""
     probs = {"speech": 0.9, "music": 0.1}
@@ -118,6 +148,7 @@ def one_of_each(channel: str = "main", *, captured: Stamp | None = None) -> Sequ
         StateChange(channel, "programme", "", 0, captured),
         label(channel, captured=captured),
         Segment(channel, 0, "speech", 0, None, probs, captured, None),
+        alarm(channel, captured=captured),
         Heartbeat((status(channel),)),
         Segment(channel, 0, "speech", 0, INFO.window, probs, captured, captured),
     ]

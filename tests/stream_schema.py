@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 SCHEMA: dict[str, Any] = json.loads(files("rtclassify.sinks").joinpath("schema.json").read_text())
-KINDS = ("label", "segment", "state", "heartbeat")
+KINDS = ("label", "segment", "state", "alarm", "heartbeat")
 
 
 def _strict() -> dict[str, Any]:

@@ -11,14 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtclassify.cli.run import read_settings
+from rtclassify.alarm_kinds import KINDS, Limits
+from rtclassify.alarm_settings import Expected
+from rtclassify.cli.run import alarms_of, read_settings
 from rtclassify.config import ChannelSettings, LabelSettings, Settings, load, parse
 from rtclassify.errors import ConfigError
 
+RULE = {"label": "speech", "at_least": 0.2, "in_any_min": 30}
+CHANNEL = {"name": "a", "source": "demo"}
 EXAMPLE = Path(__file__).parent.parent / "rtclassify.example.toml"
 KNOWN = {
     "model", "hop_s", "device", "publish", "sinks", "status", "replay", "security", "journal",
-    "labels", "channel",
+    "labels", "alarms", "channel",
 }  # fmt: skip
 
 
@@ -29,10 +33,24 @@ def test_the_example_says_what_the_defaults_are() -> None:
 def test_what_the_example_only_mentions_is_usable_too() -> None:
     text = EXAMPLE.read_text("utf-8")
     bare = [line.removeprefix("# ") for line in text.splitlines()]
-    lines = [line for line in bare if re.match(r"\w+ = |\[+\w+\]+$", line)]
+    lines = [line for line in bare if re.match(r"\w+ = |\[+[\w.]+\]+$", line)]
     said = parse(tomllib.loads("\n".join(lines)))
     assert said.channels[1] == ChannelSettings("studio", "soundcard:Scarlett", (3, 4))
     assert said.security.clients == Path("/etc/rtclassify/clients")
+    assert said.alarms.command == ("/usr/local/bin/page-me", "--urgent")
+    assert said.alarms.webhook == "https://HOST/alarms"
+    assert said.alarms.expected == (
+        Expected("speech", 0.2, 30, (0, 1, 2, 3, 4), 6 * 60, 10 * 60, ("main",)),
+    )
+
+
+def test_a_kind_of_alarm_can_be_changed_or_switched_off() -> None:
+    chosen = parse({"alarms": {"silence": {"trigger": -50, "release": -45}, "hiss": {"on": False}}})
+
+    assert chosen.alarms.kinds == {
+        **{name: kind.limits for name, kind in KINDS.items() if name != "hiss"},
+        "silence": Limits(-50.0, 10.0, -45.0, 3.0),
+    }
 
 
 @given(st.text(min_size=1).filter(lambda key: key not in KNOWN))
@@ -40,6 +58,18 @@ def test_an_unknown_key_names_a_known_one(key: str) -> None:
     with pytest.raises(ConfigError, match="is not a known key; did you mean ") as refusal:
         parse({key: 1})
     assert str(refusal.value).rstrip("?").rpartition(" ")[2] in KNOWN
+
+
+def test_a_channel_changes_what_holds_for_all_of_them() -> None:
+    quiet = {**CHANNEL, "name": "b", "alarms": {"silence": {"trigger_s": 40}, "hiss": {"on": True}}}
+    for_all = {"silence": {"trigger": -50, "release": -45}, "hiss": {"on": False}}
+    chosen = parse({"alarms": for_all, "channel": [CHANNEL, quiet]})
+
+    a, b = chosen.channels
+    kinds = alarms_of(b, chosen).kinds
+    assert alarms_of(a, chosen) == chosen.alarms
+    assert kinds["silence"] == Limits(-50.0, 40.0, -45.0, 3.0)
+    assert (kinds["hiss"], "hiss" in chosen.alarms.kinds) == (KINDS["hiss"].limits, False)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +91,34 @@ def test_an_unknown_key_names_a_known_one(key: str) -> None:
         ({"device": "tpu"}, "device = 'tpu' must be one of auto, cpu, gpu."),
         ({"labels": {"threshold": 1}}, "labels.threshold = 1 must be a number from 0.01 to 0.99."),
         ({"labels": 1}, "labels = 1 must be a table; write [labels]."),
+        ({"alarms": {"silense": {}}}, "alarms.silense is not a known key; did you mean alarms.s"),
+        ({"alarms": {"silence": False}}, "alarms.silence = False must be a table"),
+        ({"alarms": {"silence": {"on": 1}}}, "alarms.silence.on = 1 must be true or false."),
+        ({"alarms": {"silence": {"trigger": 1}}}, "alarms.silence.trigger = 1 must be a number"),
+        ({"alarms": {"silence": {"trigger": -50}}}, "set it to that or above."),
+        ({"alarms": {"hiss": {"release": 0.5}}}, "set it to that or below."),
+        ({"alarms": {"no-capture": {"trigger": 1}}}, "did you mean alarms.no-capture.trigger_s?"),
+        ({"alarms": {"time_zone": "Mars/Base"}}, "alarms.time_zone = 'Mars/Base' is not known"),
+        ({"alarms": {"time_zone": "../x"}}, "alarms.time_zone = '../x' is not known"),
+        ({"alarms": {"command": "page-me"}}, "must list a program and its arguments"),
+        ({"alarms": {"webhook": "file:///etc/passwd"}}, "must begin with http:// or https://"),
+        ({"alarms": {"expected": {}}}, "write [[alarms.expected]]."),
+        ({"alarms": {"expected": [{"label": "speech"}]}}, "alarms.expected.at_least is missing"),
+        ({"alarms": {"expected": [{**RULE, "days": "monday"}]}}, '"mon-fri" or "sat"'),
+        ({"alarms": {"expected": [{**RULE, "hours": "6-10"}]}}, '"06:00-10:00"'),
+        ({"alarms": {"expected": [{**RULE, "hours": "06:00-25:00"}]}}, '"06:00-10:00"'),
+        (
+            {"alarms": {"expected": [{**RULE, "channels": ["b"]}]}},
+            "alarms.expected.channels = 'b' is no channel's name; name one of main.",
+        ),
+        (
+            {"alarms": {"expected": [{**RULE, "hours": "06:00-06:20"}]}},
+            "alarms.expected.in_any_min = 30 must be a number from 1 to 20.",
+        ),
+        (
+            {"channel": [{**CHANNEL, "alarms": {"silense": {}}}]},
+            "channel.alarms.silense is not a known key; did you mean channel.alarms.silence?",
+        ),
         ({"channel": {}}, "write [[channel]]."),
         ({"channel": []}, "write [[channel]]."),
         ({"channel": [{"name": "a"}]}, "channel.source is missing"),

@@ -15,7 +15,7 @@ from rtclassify.clock import Line
 from rtclassify.errors import SourceError
 from rtclassify.sources import Tap
 from rtclassify.sources.convert import QUALITY, Converter
-from rtclassify.stream import AudioBlock, Gap, Item, Samples
+from rtclassify.stream import AudioBlock, Gap, Item, Legs, Samples
 
 RATES = st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 192_000])
 FRAMES = 6_000
@@ -159,3 +159,57 @@ def test_live_audio_waits_less_than_forty_milliseconds() -> None:
         delivered += len(joined(items))
         waiting.append((start + 1_000) / 48_000 - delivered / 16_000)
     assert max(waiting) < 0.040
+
+
+def legs_of(items: Sequence[Item], channel: str = "a") -> list[Legs]:
+    found = [i.legs for i in items if isinstance(i, AudioBlock) and i.channel == channel]
+    return [legs for of_block in found for legs in of_block]
+
+
+@settings(deadline=None, max_examples=60)
+@given(rate_in=RATES, rate=RATES, cuts=st.lists(st.integers(0, 40_000), max_size=12))
+def test_what_is_told_of_the_legs_does_not_depend_on_cuts(
+    rate_in: int, rate: int, cuts: list[int]
+) -> None:
+    """Nor does it come before the audio that it speaks of, nor does any of it fail to come."""
+    frames = noise(40_000, inputs=2)
+    convert = converter(rate_in, rate, inputs=2)
+    items: list[Item] = []
+    for start, end in itertools.pairwise([0, *sorted(cuts), len(frames)]):
+        items += convert.push(start, frames[start:end], None)
+    items += convert.finish()
+
+    cell = round(0.1 * rate_in)
+    expected = [
+        (nearest(end, rate_in, rate), *leg_sums(frames[end - cell : end]))
+        for end in range(cell, len(frames) + 1, cell)
+    ]
+    told = [(legs.end, *legs.squares, legs.product) for legs in legs_of(items)]
+    assert np.array(told) == pytest.approx(np.array(expected), rel=1e-4, abs=1e-4)
+    assert all(i.legs[-1].end <= i.end for i in items if isinstance(i, AudioBlock) and i.legs)
+
+
+def leg_sums(frames: Samples) -> tuple[float, float, float]:
+    left, right = frames.T.astype(np.float64)
+    return float(np.mean(left**2)), float(np.mean(right**2)), float(np.mean(left * right))
+
+
+def test_clipping_is_three_samples_at_full_scale_in_a_row_in_any_leg() -> None:
+    frames = np.full((4_800, 2), 0.5, np.float32)
+    frames[100:102, 0] = 1.0
+    frames[200:210, 1] = -1.0
+    (legs,) = legs_of(converter(48_000, 48_000, inputs=2).push(0, frames, None))
+
+    assert legs.clipped == pytest.approx(8 / 4_800, rel=1e-2)
+
+
+def test_each_tap_knows_its_own_inputs_and_only_pairs_have_a_product() -> None:
+    frames = np.tile(np.array([0.1, 0.2, -0.2], np.float32), (4_800, 1))
+    taps = [Tap("pair", (1, 2)), Tap("one", (0,)), Tap("all", ())]
+    items = converter(48_000, 48_000, inputs=3, taps=taps).push(0, frames, None)
+
+    pair, one, everything = (legs_of(items, tap.channel)[0] for tap in taps)
+    assert [*pair.squares, pair.product] == pytest.approx([0.04, 0.04, -0.04], rel=1e-4)
+    assert one.squares == pytest.approx((0.01,), rel=1e-4)
+    assert (one.product, everything.product) == (None, None)
+    assert len(everything.squares) == 3

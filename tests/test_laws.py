@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
-from rtclassify.pipeline import Pipeline, Windower, run
+from rtclassify.pipeline import Pipeline, run
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import (
@@ -29,6 +29,7 @@ from rtclassify.stream import (
     Window,
 )
 from rtclassify.testing import EnvelopeClassifier, ManualClock, MemorySink, ScriptedSource
+from rtclassify.windower import Windower
 
 RATE, WINDOW, HOP, CELL = 100, 60, 10, 5
 LINE = Line(0.0, 50.0, RATE, 0.002)

@@ -11,7 +11,7 @@ from rtclassify.clock import Timeline
 from rtclassify.ring import Wakeup
 from rtclassify.sources import Request, Tap
 from rtclassify.sources.live import RING_S, Backoff, Capture, Feed
-from rtclassify.stream import AudioBlock, CaptureLost, Gap, Item, Samples
+from rtclassify.stream import AudioBlock, CaptureLost, Gap, Item, Opened, Samples
 from rtclassify.testing import ManualClock
 
 RATE = 100
@@ -22,7 +22,7 @@ def request(*taps: Tap) -> Request:
 
 
 def capture(wanted: Request, inputs: int = 1, rate: int = RATE) -> Capture:
-    return Capture(wanted, rate=rate, inputs=inputs)
+    return Capture(wanted, device=f"{inputs} inputs", rate=rate, inputs=inputs)
 
 
 def sound(frames: int, inputs: int = 1) -> Samples:
@@ -74,8 +74,9 @@ def test_a_pause_is_as_long_as_the_clock_says() -> None:
     second.write(sound(500), 1042.0)
     items += feed.read()
     lost = items.index(CaptureLost("a", "it stopped"))
+    assert items[lost + 1] == Opened("a", "1 inputs")
     # Heard until 1005.0, and again from 1042.0 on.
-    assert items[lost + 1] == Gap("a", 500, 4200, "it stopped")
+    assert items[lost + 2] == Gap("a", 500, 4200, "it stopped")
     assert check_indices(items, "a") == 4700
 
 
@@ -121,8 +122,11 @@ def test_a_tap_whose_input_does_not_exist_is_lost_and_the_others_are_heard() -> 
     items = feed.begin(current)
     current.write(sound(10, inputs=2), 5.0)
     items += feed.read()
-    assert items[0] == CaptureLost("bad", "input 9 is wanted and there are 2")
-    assert [item.channel for item in items[1:]] == ["good"]
+    assert items[:2] == [
+        Opened("good", "2 inputs"),
+        CaptureLost("bad", "input 9 is wanted and there are 2"),
+    ]
+    assert [item.channel for item in items[2:]] == ["good"]
 
 
 def test_a_format_that_changes_on_the_way_goes_on_in_time() -> None:

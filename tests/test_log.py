@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stream_events import label
+from stream_events import alarm, label
 
 from rtclassify.cli.log import JournalFormatter, LogSink, TerminalFormatter
 from rtclassify.config import LabelSettings
@@ -84,6 +84,11 @@ def channel(name: str, label: str | None, state: str = "programme") -> ChannelSt
             ["main: digital-silence since 00:00:03"],
         ),
         ([beat(channel("main", "speech"))], []),
+        (
+            [alarm(captured=Stamp(3.0, 0.001))],
+            ["main: ALARM silence at -71.2 dBFS, since 00:00:03"],
+        ),
+        ([alarm(raised=False)], ["main: alarm silence cleared: the silence is over"]),
     ],
 )
 def test_a_change_is_one_line(

@@ -86,7 +86,9 @@ def test_a_late_subscriber_is_told_what_every_channel_is(broker: Broker) -> None
     assert told.pop("rtclassify/status") == b"online"
     bodies = {topic.removeprefix("rtclassify/"): json.loads(told[topic]) for topic in told}
     assert set(bodies) == {"heartbeat"} | {
-        f"{kind}/{channel}" for kind in ("label", "state", "segment") for channel in ("one", "two")
+        f"{kind}/{channel}"
+        for kind in ("label", "state", "segment", "alarm")
+        for channel in ("one", "two")
     }
     assert bodies["label/one"]["label"] == "speech"
     assert bodies["label/one"]["level_dbfs"] == -23.46

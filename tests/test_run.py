@@ -133,6 +133,27 @@ def test_a_source_that_is_away_does_not_stop_the_others(tmp_path: Path, tiny_bun
     assert states["ch1"] == "no-capture"
 
 
+def test_an_alarm_reaches_the_stream_the_log_and_a_command_and_is_cleared_at_the_end(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    soundfile.write(tmp_path / "tone.wav", 0.1 * np.sin(np.arange(6 * RATE) / 4), RATE)
+    (tmp_path / "settings.toml").write_text(
+        '[alarms]\ncommand = ["/bin/sh", "-c", "cat >> told"]\n[alarms.test-tone]\ntrigger_s = 2\n'
+        '[[channel]]\nname = "main"\nsource = "tone.wav"\n'
+    )
+    arguments = ("--model", str(tiny_bundle), "--config", "settings.toml")
+    with started(tmp_path, *arguments) as daemon:
+        assert daemon.ended() == 0
+
+    raised, cleared = daemon.messages("alarm/main/")
+    assert (raised["kind"], raised["state"], cleared["state"]) == ("test-tone", "raised", "cleared")
+    assert raised["incident"] == cleared["incident"]
+    told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert told[0] == raised  # a busy machine may have no time left for what comes at the end
+    assert daemon.log.count("ALARM a steady tone of") == 1
+    assert "Traceback" not in daemon.log
+
+
 def test_a_hangup_begins_a_new_epoch_with_the_new_settings(
     tmp_path: Path, tiny_bundle: Path
 ) -> None:
@@ -195,6 +216,19 @@ def test_what_a_person_can_mend_is_one_sentence_and_an_exit_code(
     assert part in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_rule_for_an_answer_that_the_model_does_not_give_is_refused(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    settings = tmp_path / "settings.toml"
+    rule = '[[alarms.expected]]\nlabel = "jazz"\nat_least = 0.5\nin_any_min = 30\n'
+    settings.write_text(rule)
+
+    done = run("run", "--model", str(tiny_bundle), "--config", str(settings))
+
+    assert done.returncode == 3, done.stderr
+    assert "alarms.expected.label = 'jazz' is nothing that" in done.stderr
 
 
 def test_an_address_in_use_is_told_before_the_model_loads(

@@ -280,7 +280,7 @@ def test_an_overflow_is_counted_by_the_adc_s_clock() -> None:
     stream = Stream.__new__(Stream)
     request = Request("card", (Tap("air", ()),), 48_000, clock, Wakeup(), live=True)
     stream._clock, stream._expected_s, stream._error = clock, None, None
-    stream.capture = Capture(request, rate=48_000, inputs=1)
+    stream.capture = Capture(request, device="card", rate=48_000, inputs=1)
     block = np.zeros((48_000, 1), np.float32)
     for overflow in (False, False, False, False, True):
         clock.advance(1.5 if overflow else 1.0)

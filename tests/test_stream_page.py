@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from stream_schema import KINDS, SCHEMA, strict_validator
 
+from rtclassify.alarm_kinds import EXPECTED
+from rtclassify.alarm_kinds import KINDS as ALARMS
+
 PAGE = (Path(__file__).parent.parent / "docs/stream.md").read_text("utf-8")
 SECTIONS = {
     part.partition("\n")[0]: part.partition("\n")[2]
@@ -35,6 +38,8 @@ def test_every_example_is_a_message_of_its_kind(kind: str) -> None:
         *((kind, ("Every message", kind)) for kind in KINDS),
         ("status", ("heartbeat",)),
         ("open_segment", ("heartbeat",)),
+        ("open_alarm", ("heartbeat",)),
+        ("loudness", ("heartbeat",)),
     ],
 )
 def test_the_page_explains_every_field_of_the_schema(
@@ -79,6 +84,22 @@ def test_the_example_labels_are_of_one_hop_and_the_final_one_comes_later() -> No
 def seconds(utc: str) -> float:
     hours, minutes, rest = utc.rstrip("Z").partition("T")[2].split(":")
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+def test_every_kind_of_alarm_is_named() -> None:
+    kinds = SCHEMA["$defs"]["alarm_kind"]["enum"]
+    assert set(kinds) == {*ALARMS, EXPECTED}
+    assert all(f"`{kind}`" in SECTIONS["alarm"] for kind in kinds)
+
+
+def test_the_example_alarm_is_raised_and_cleared() -> None:
+    raised, cleared = examples("alarm")
+
+    assert raised["incident"] == cleared["incident"]
+    assert (raised["state"], cleared["state"]) == ("raised", "cleared")
+    assert seconds(cleared["utc"]) - seconds(raised["utc"]) == pytest.approx(
+        (cleared["since"] - raised["since"]) / raised["rate"], abs=1e-3
+    )
 
 
 def test_every_capture_state_is_explained() -> None:

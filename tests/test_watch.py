@@ -21,7 +21,7 @@ import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from stream_events import INFO, events, label, one_of_each, status
+from stream_events import INFO, alarm, events, label, one_of_each, status
 
 from rtclassify.cli.board import Board
 from rtclassify.cli.screen import render
@@ -55,6 +55,22 @@ def drawn(board: Board, now: datetime = NOON, *, width: int = 120, height: int =
 
 def captured(seconds_ago: float) -> Stamp:
     return Stamp(ManualClock().now() - seconds_ago, 0.001)
+
+
+def test_an_alarm_that_is_raised_stands_on_its_channels_line() -> None:
+    sent: list[Event] = [Heartbeat((status("main"), status("other"))), alarm("main")]
+    shown = drawn(board_of(sent)).splitlines()
+
+    (line,) = [line for line in shown if "silence at -71.2 dBFS" in line]
+    assert line.startswith("main")
+    cleared = drawn(board_of([*sent, alarm("main", raised=False)]))
+    assert "silence at" not in cleared
+
+
+def test_who_joins_late_learns_from_the_heartbeat_which_alarms_are_raised() -> None:
+    sent: list[Event] = [alarm("main"), Heartbeat((status("main", alarms=(alarm("main"),)),))]
+
+    assert "silence at -71.2 dBFS" in drawn(board_of(sent, late=1))
 
 
 @settings(deadline=None)

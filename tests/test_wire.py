@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from stream_events import INFO, events, label, labels, one_of_each, status
+from stream_events import INFO, alarm, events, label, labels, one_of_each, status
 from stream_schema import SCHEMA, strict_validator, validator
 
 from rtclassify.sinks.wire import Encoder, Message, decode
-from rtclassify.stream import Event, Heartbeat, Label, Level, Segment, Stamp, StateChange
+from rtclassify.stream import Event, Heartbeat, Label, Level, Loudness, Segment, Stamp, StateChange
 from rtclassify.testing import ManualClock
 
 
@@ -110,6 +110,7 @@ def test_a_heartbeat_tells_the_last_number_of_every_other_topic(sent: list[Event
         (label("ch1"), "label/ch1/"),
         (Segment("ch1", 0, "music", 0, None, {"music": 1.0}, None, None), "segment/ch1/"),
         (StateChange("ch1", "silence", "", 0, None), "state/ch1/"),
+        (alarm("ch1"), "alarm/ch1/"),
         (Heartbeat(()), "heartbeat/"),
     ],
 )
@@ -172,7 +173,7 @@ def test_an_open_segment_is_dated_at_its_start_and_a_closed_one_at_its_end() -> 
 def test_a_heartbeat_tells_newcomers_which_segment_is_open_and_since_when() -> None:
     clock = ManualClock()
     encoder = Encoder(INFO, clock)
-    change, _, opening, _, closing = one_of_each(captured=Stamp(clock.now(), 0.001))
+    change, _, opening, _, _, closing = one_of_each(captured=Stamp(clock.now(), 0.001))
     state = encoder.encode(change).body
     opened = encoder.encode(opening).body
 
@@ -184,6 +185,36 @@ def test_a_heartbeat_tells_newcomers_which_segment_is_open_and_since_when() -> N
     assert during["segment"] == {key: opened[key] for key in kept}
     assert during["utc_since"] == state["utc"]
     assert after["segment"] is None
+
+
+def test_both_messages_of_an_alarm_and_the_heartbeats_between_name_one_incident() -> None:
+    clock = ManualClock()
+    encoder = Encoder(INFO, clock)
+    event = alarm(captured=Stamp(clock.now() - 10.0, 0.002))
+    raised = encoder.encode(event).body
+    clock._epoch += timedelta(seconds=5)  # the system's clock was set
+    beat = encoder.encode(Heartbeat((status(alarms=(event,)),))).body
+    cleared = encoder.encode(alarm(raised=False)).body
+
+    ((listed,),) = [channel["alarms"] for channel in beat["channels"]]
+    assert raised["incident"] == listed["incident"] == cleared["incident"] == "9f31c07a-main-0"
+    assert (raised["state"], cleared["state"]) == ("raised", "cleared")
+    assert listed["utc_since"] == raised["utc"]
+    same = ("kind", "since", "sentence", "measured")
+    assert [listed[key] for key in same] == [raised[key] for key in same]
+
+
+def test_a_heartbeat_tells_loudness_in_lufs() -> None:
+    loudness = Loudness(-22.806, -23.4, None, 57_600_000)
+
+    beat = encoded(Heartbeat((status(loudness=loudness),))).body
+
+    assert beat["channels"][0]["loudness"] == {
+        "momentary_lufs": -22.81,
+        "short_term_lufs": -23.4,
+        "integrated_lufs": None,
+        "integrated_since": 57_600_000,
+    }
 
 
 def test_one_channels_open_segment_is_not_anothers() -> None:

@@ -27,6 +27,7 @@ class Row:
         level_dbfs: RMS of its newest hop; None for digital zero.
         latency_ms: Of its last label.
         lost: Samples lost so far.
+        alarms: Sentence of each alarm that is raised, by incident.
     """
 
     channel: str
@@ -40,6 +41,7 @@ class Row:
     level_dbfs: float | None = None
     latency_ms: float | None = None
     lost: int = 0
+    alarms: dict[str, str] = field(default_factory=dict)
 
     @property
     def shown(self) -> str | None:
@@ -102,6 +104,8 @@ class Board:
                 _hear_segment(row, body)
             elif message.kind == "state":
                 _hear_state(row, body)
+            elif message.kind == "alarm":
+                _hear_alarm(row, body)
 
     def _follows(self, channel: str) -> bool:
         return not self.channels or channel in self.channels
@@ -152,6 +156,13 @@ def _hear_state(row: Row, body: Mapping[str, Any]) -> None:
         row.label, row.probs, row.level_dbfs, row.latency_ms = None, {}, None, None
 
 
+def _hear_alarm(row: Row, body: Mapping[str, Any]) -> None:
+    if body["state"] == "raised":
+        row.alarms[body["incident"]] = body["sentence"]
+    else:
+        row.alarms.pop(body["incident"], None)
+
+
 def _hear_status(row: Row, status: Mapping[str, Any]) -> None:
     _hear_state(row, {**status, "utc": status["utc_since"]})
     if status["label"] != row.label:
@@ -160,6 +171,7 @@ def _hear_status(row: Row, status: Mapping[str, Any]) -> None:
     row.segment = (segment["label"], _moment(segment["utc_start"])) if segment else None
     row.level_dbfs = status["level_dbfs"]
     row.lost = status["lost"]
+    row.alarms = {alarm["incident"]: alarm["sentence"] for alarm in status.get("alarms", ())}
 
 
 def _moment(utc: str | None) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Self, TextIO
 
 from rtclassify.clock import Clock
 from rtclassify.segments import SILENCES
-from rtclassify.stream import Event, Heartbeat, Label, Segment, Stamp, StateChange
+from rtclassify.stream import Alarm, Event, Heartbeat, Label, Segment, Stamp, StateChange
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,11 @@ class LogSink:
                     closed[event.channel] = event
                 case StateChange():
                     self._changed(event)
+                case Alarm(raised=True):
+                    since = self._when(event.captured, event.since)
+                    log.warning("%s: ALARM %s, since %s", event.channel, event.sentence, since)
+                case Alarm():
+                    log.info("%s: alarm %s cleared: %s", event.channel, event.kind, event.sentence)
                 case Label(final=False):
                     log.debug("%s: %s %s", event.channel, event.label, _percent(event.probs))
                 case Heartbeat():

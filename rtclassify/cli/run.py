@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.config import CHANNEL_NAME, ChannelSettings, Device, Settings, load, parse
 from rtclassify.errors import ConfigError, RtclassifyError
 
@@ -139,6 +140,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     Sources open before the model loads, so that the first window fills meanwhile.
     """
     from rtclassify import pipeline
+    from rtclassify.alarms.watch import Watch
     from rtclassify.cli.log import LogSink
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import without_password
@@ -163,7 +165,13 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
-        thinking = pipeline.Pipeline(engine, [c.name for c in channels], settings.labels)
+        watches = {
+            channel.name: Watch(
+                channel.name, rate=info.rate, settings=alarms_of(channel, settings), utc=clock.utc
+            )
+            for channel in channels
+        }
+        thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches)
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
     return engine
@@ -185,15 +193,29 @@ def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) 
     return journal
 
 
+def alarms_of(channel: ChannelSettings, settings: Settings) -> AlarmSettings:
+    """Return what raises alarms on `channel`."""
+    kinds = settings.alarms.kinds if channel.alarms is None else channel.alarms
+    return replace(settings.alarms, kinds=kinds)
+
+
 def _info(settings: Settings) -> StreamInfo:
     """Describe the stream to come from what the bundle says; loads no TensorFlow."""
     import secrets
 
     from rtclassify.description import describe, find
+    from rtclassify.labels import NAMES_WITHOUT_ANSWER
     from rtclassify.stream import StreamInfo
 
     said = describe(find(settings.model))
     hop = said.hop_samples(settings.hop_s)
+    told = (*said.labels, *NAMES_WITHOUT_ANSWER)
+    for rule in settings.alarms.expected:
+        if rule.label not in told:
+            raise ConfigError(
+                f"alarms.expected.label = {rule.label!r} is nothing that {said.tag} tells; choose "
+                f"one of {', '.join(told)}."
+            )
     return StreamInfo(secrets.token_hex(4), said.tag, said.labels, said.rate, said.window, hop)
 
 
@@ -207,6 +229,10 @@ def _sinks(settings: Settings, encoder: Encoder, clock: Clock) -> list[Sink]:
         from rtclassify.sinks.status import StatusSink
 
         sinks.append(StatusSink(settings.status, encoder.info, clock))
+    if settings.alarms.command or settings.alarms.webhook:
+        from rtclassify.sinks.deliveries import open_deliveries
+
+        sinks.append(open_deliveries(settings.alarms, encoder))
     return sinks
 
 

@@ -87,7 +87,7 @@ def _table(board: Board, rows: list[Row], now: datetime, width: int, *, stale: b
         table.add_row(
             row.channel,
             Text("stale", style=FAINT) if stale else _condition(row),
-            _scores(row, board.labels, room),
+            _alarms(row) if row.alarms and not stale else _scores(row, board.labels, room),
             _level(row, wide=wide),
             _since(row.since, now),
             _latency(row.latency_ms),
@@ -101,6 +101,11 @@ def _condition(row: Row) -> Text:
     if row.shown in ("no-capture", "digital-silence"):
         return Text(row.shown, style=ALARMING)
     return Text(row.shown or NOTHING, style=f"bold {colour_of(row.shown or '')}")
+
+
+def _alarms(row: Row) -> Text:
+    """Say the alarms that are raised in the place of the scores, the newest first."""
+    return Text(f" {'; '.join(reversed(row.alarms.values()))} ", style=ALARMING)
 
 
 def _score_names(labels: tuple[str, ...], room: int) -> Text:

@@ -64,7 +64,7 @@ def _keys(key: Path | None, server: Path | None) -> ClientKeys | None:
 
 
 def _topics(channels: Sequence[str]) -> list[str]:
-    kinds = ("label", "segment", "state")
+    kinds = ("label", "segment", "state", "alarm")
     followed = [f"{kind}/{channel}/" for channel in channels for kind in kinds]
     return [*followed, "heartbeat/"] if channels else [""]
 

@@ -15,11 +15,13 @@ from typing import Any
 
 from rtclassify.clock import Clock
 from rtclassify.stream import (
+    Alarm,
     ChannelStatus,
     Event,
     Heartbeat,
     Label,
     Level,
+    Loudness,
     Segment,
     Stamp,
     StateChange,
@@ -46,7 +48,7 @@ class Message:
 
     @property
     def kind(self) -> str:
-        """``label``, ``segment``, ``state`` or ``heartbeat``."""
+        """``label``, ``segment``, ``state``, ``alarm`` or ``heartbeat``."""
         return self.topic.partition("/")[0]
 
     @cached_property
@@ -96,6 +98,7 @@ class Encoder:
         self._seqs: dict[str, int] = {}
         self._since_utc: dict[str, str | None] = {}
         self._open_segments: dict[str, Fields] = {}
+        self._raised_utc: dict[str, str | None] = {}
         self._turn: tuple[Sequence[Event], Sequence[Message]] = ((), ())
 
     def messages(self, events: Sequence[Event]) -> Sequence[Message]:
@@ -117,6 +120,8 @@ class Encoder:
                 return self._message(f"segment/{event.channel}/", self._segment(event))
             case StateChange():
                 return self._message(f"state/{event.channel}/", self._state(event))
+            case Alarm():
+                return self._message(f"alarm/{event.channel}/", self._alarm(event))
             case Heartbeat():
                 return self._message("heartbeat/", self._heartbeat(event))
 
@@ -175,6 +180,42 @@ class Encoder:
             **time,
         }
 
+    def _alarm(self, alarm: Alarm) -> Fields:
+        limits, incident, time = alarm.limits, self._incident(alarm), self._time(alarm.captured)
+        if alarm.raised:
+            self._raised_utc[incident] = time["utc"]
+        else:
+            self._raised_utc.pop(incident, None)
+        return {
+            "channel": alarm.channel,
+            "incident": incident,
+            "kind": alarm.kind,
+            "state": "raised" if alarm.raised else "cleared",
+            "since": alarm.since,
+            "rate": self.info.rate,
+            **time,
+            "sentence": alarm.sentence,
+            "measured": _measured(alarm),
+            "trigger": limits.trigger,
+            "trigger_s": limits.trigger_s,
+            "release": limits.release,
+            "release_s": limits.release_s,
+        }
+
+    def _raised_alarm(self, alarm: Alarm) -> Fields:
+        incident = self._incident(alarm)
+        return {
+            "incident": incident,
+            "kind": alarm.kind,
+            "since": alarm.since,
+            "utc_since": self._raised_utc.get(incident),
+            "sentence": alarm.sentence,
+            "measured": _measured(alarm),
+        }
+
+    def _incident(self, alarm: Alarm) -> str:
+        return f"{self.info.epoch}-{alarm.channel}-{alarm.incident}"
+
     def _heartbeat(self, beat: Heartbeat) -> Fields:
         info = self.info
         return {
@@ -200,6 +241,8 @@ class Encoder:
             "end": status.end,
             "lost": status.lost,
             "segment": self._open_segments.get(status.channel),
+            "alarms": [self._raised_alarm(alarm) for alarm in status.alarms],
+            "loudness": _loudness(status.loudness),
         }
 
     def _time(self, stamp: Stamp | None) -> Fields:
@@ -223,6 +266,21 @@ def _probs(probs: Mapping[str, float]) -> dict[str, float]:
 
 def _level(level: Level) -> dict[str, float | None]:
     return {"level_dbfs": _decibels(level.rms_dbfs), "peak_dbfs": _decibels(level.peak_dbfs)}
+
+
+def _measured(alarm: Alarm) -> float | None:
+    return None if alarm.measured is None else round(alarm.measured, 4)
+
+
+def _loudness(loudness: Loudness | None) -> Fields | None:
+    if loudness is None:
+        return None
+    return {
+        "momentary_lufs": _decibels(loudness.momentary),
+        "short_term_lufs": _decibels(loudness.short_term),
+        "integrated_lufs": _decibels(loudness.integrated),
+        "integrated_since": loudness.since,
+    }
 
 
 def _decibels(value: float | None) -> float | None:

@@ -20,7 +20,7 @@ from typing import Self
 
 import zmq
 
-from rtclassify.config import HIGHEST_PORT
+from rtclassify.checks import HIGHEST_PORT
 from rtclassify.curve import Handshake, doorkeeper, identify, secure
 from rtclassify.errors import SinkError, UsageError
 from rtclassify.keys import ClientKeys, ServerKeys

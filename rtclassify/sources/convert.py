@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import soxr
@@ -17,7 +18,8 @@ import soxr
 from rtclassify.clock import Line
 from rtclassify.errors import SourceError
 from rtclassify.sources import Tap
-from rtclassify.stream import AudioBlock, Gap, Item, Samples
+from rtclassify.sources.legs import LegMeter
+from rtclassify.stream import AudioBlock, Gap, Item, Legs, Samples
 
 QUALITY = "HQ"
 
@@ -73,10 +75,13 @@ class Converter:
         self._mixes = [tap.inputs or tuple(range(inputs)) for tap in taps]
         self._source = source
         self._rate_in, self._rate, self._origin = rate_in, rate, origin
+        self._inputs = inputs
         self._next = 0
         self._end = origin
         self._resampler = soxr.ResampleStream(rate_in, rate, len(taps), quality=QUALITY)
         self._warned = False
+        self._legs: list[list[Legs]] = [[] for _ in taps]
+        self._leg_meter = self._measure_from(0)
 
     @property
     def end(self) -> int:
@@ -98,6 +103,8 @@ class Converter:
         """
         items = self.lose(start, "audio was lost on its way") if start > self._next else []
         self._next += len(frames)
+        frames = self._finite(frames)
+        self._measure(frames)
         mixed = self._mix(frames)
         if self._rate_in != self._rate:
             mixed = self._resampler.resample_chunk(mixed)
@@ -108,6 +115,7 @@ class Converter:
         items: list[Item] = [*self.finish()]
         start, self._end = self._end, self._index(end)
         self._next = end
+        self._leg_meter = self._measure_from(end)
         if self._end > start:
             items += [Gap(tap.channel, start, self._end, reason) for tap in self._taps]
         return items
@@ -124,12 +132,24 @@ class Converter:
     def _index(self, native: int) -> int:
         return self._origin + (2 * native * self._rate + self._rate_in) // (2 * self._rate_in)
 
-    def _mix(self, frames: Samples) -> Samples:
+    def _measure_from(self, start: int) -> LegMeter:
+        return LegMeter(self._mixes, inputs=self._inputs, rate=self._rate_in, start=start)
+
+    def _measure(self, frames: Samples) -> None:
+        """Note what the inputs are, to go along with the audio that it speaks of."""
+        for of_taps in self._leg_meter.push(frames):
+            for known, legs in zip(self._legs, of_taps, strict=True):
+                known.append(replace(legs, end=self._index(legs.end)))
+
+    def _finite(self, frames: Samples) -> Samples:
         if not np.isfinite(frames).all():
             frames = np.where(np.isfinite(frames), frames, np.float32(0.0))
             if not self._warned:
                 log.warning("%s: samples that are not numbers count as silence", self._source)
             self._warned = True
+        return frames
+
+    def _mix(self, frames: Samples) -> Samples:
         mixed = np.empty((len(frames), len(self._taps)), np.float32)
         for column, inputs in enumerate(self._mixes):
             # One after the other: numpy's own sum would depend on the block's length.
@@ -146,6 +166,15 @@ class Converter:
         self._end += len(mixed)
         dated = self.delivered(line) if line else None
         return [
-            AudioBlock(tap.channel, start, np.ascontiguousarray(mixed[:, column]), dated)
+            AudioBlock(
+                tap.channel, start, np.ascontiguousarray(mixed[:, column]), dated,
+                self._legs_until_end(column),
+            )
             for column, tap in enumerate(self._taps)
-        ]
+        ]  # fmt: skip
+
+    def _legs_until_end(self, column: int) -> tuple[Legs, ...]:
+        """Hand out what is known of a tap's inputs up to the end of its audio."""
+        known = self._legs[column]
+        self._legs[column] = [legs for legs in known if legs.end > self._end]
+        return tuple(legs for legs in known if legs.end <= self._end)

@@ -17,7 +17,7 @@ from rtclassify.errors import SourceError
 from rtclassify.ring import Ring
 from rtclassify.sources import Request
 from rtclassify.sources.convert import Converter, missing_input
-from rtclassify.stream import CaptureLost, Gap, Item, Samples
+from rtclassify.stream import CaptureLost, Gap, Item, Opened, Samples
 
 RING_S = 30.0
 """How long the thinking thread may be busy elsewhere, as it is while a model loads."""
@@ -78,6 +78,7 @@ class Capture:
 
     Args:
         request: What the source is asked for.
+        device: What it is that was opened, as the system names it.
         rate: Frames per second.
         inputs: Samples in a frame.
 
@@ -85,10 +86,11 @@ class Capture:
         SourceError: If every tap wants inputs that do not exist.
     """
 
-    def __init__(self, request: Request, *, rate: int, inputs: int) -> None:
+    def __init__(self, request: Request, *, device: str, rate: int, inputs: int) -> None:
         missing = [missing_input(tap, inputs) for tap in request.taps]
         if all(missing):
             raise SourceError(f"{request.name}: {missing[0]}; name inputs counted from 1.")
+        self.device = device
         self.rate = rate
         self.inputs = inputs
         self.taps = [tap for tap, lack in zip(request.taps, missing, strict=True) if not lack]
@@ -123,10 +125,11 @@ class Feed:
         self._reason = ""
 
     def begin(self, capture: Capture) -> list[Item]:
-        """Read from `capture` from now on; say which taps it cannot serve."""
+        """Read from `capture` from now on; say what it is, and which taps it cannot serve."""
         items = self.end("the source changed its format")
         self._capture = capture
         self._fit = self._make_fit(capture.rate)
+        items += [Opened(tap.channel, capture.device) for tap in capture.taps]
         for tap in self._request.taps:
             if missing := missing_input(tap, capture.inputs):
                 items.append(CaptureLost(tap.channel, missing))

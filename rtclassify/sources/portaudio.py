@@ -129,7 +129,7 @@ class Stream:
             raise SourceError(f"{card.name} is gone again.")
         inputs = _inputs_of(card, request)
         for rate in dict.fromkeys((RATE, card.rate)):
-            self.capture = Capture(request, rate=rate, inputs=inputs)
+            self.capture = Capture(request, device=card.full_name, rate=rate, inputs=inputs)
             try:
                 return self._start(numbers[0])
             except library().PortAudioError as error:

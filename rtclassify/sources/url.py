@@ -118,7 +118,8 @@ class UrlSource:
 
     def _begin(self, piece: Piece) -> Capture:
         rate, inputs = _format(piece)
-        capture = Capture(self._request, rate=rate, inputs=inputs)
+        device = f"a stream of {inputs} x {rate} Hz"
+        capture = Capture(self._request, device=device, rate=rate, inputs=inputs)
         self._news.put(capture)
         return capture
 

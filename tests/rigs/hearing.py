@@ -91,7 +91,7 @@ def check_indices(items: Sequence[Item], channel: str) -> int:
     """Assert that a channel's blocks and gaps leave no hole and no overlap; return their end."""
     end = 0
     for item in items:
-        if item.channel == channel and not isinstance(item, CaptureLost):
+        if item.channel == channel and isinstance(item, AudioBlock | Gap):
             assert item.start == end, item
             end = item.end
     return end
