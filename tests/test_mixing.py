@@ -191,15 +191,15 @@ def test_noise_is_also_played_backwards_and_other_kinds_are_not() -> None:
     shelf = Library([Take("other", "a", clip)], bands())
     rng = np.random.default_rng(0)
 
-    def falls(*, noise: bool) -> float:
+    def falls(*, wild: bool) -> float:
         """The share of stretches that are mostly softer at their ends."""
         drawn = [
-            of_frames(shelf.stretch(shelf.voices["other"][0], 100, rng, noise=noise))
+            of_frames(shelf.stretch(shelf.voices["other"][0], 100, rng, wild=wild))
             for _ in range(200)
         ]
         return float(np.mean([one[:20].sum() > one[-20:].sum() for one in drawn]))
 
-    assert falls(noise=True) > falls(noise=False) + 0.2
+    assert falls(wild=True) > falls(wild=False) + 0.2
 
 
 def test_music_is_sung_made_up_and_recorded() -> None:

@@ -38,7 +38,7 @@ class ColumnCnn:
     strides: tuple[tuple[int, int], ...] = ((1, 2), (1, 2), (5, 2), (1, 2))
     width: int = 128
     dilations: tuple[int, ...] = (1, 2, 4, 8)
-    dropout: float = 0.2
+    dropout: float = 0.1
 
     @property
     def stride(self) -> int:

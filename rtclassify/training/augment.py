@@ -22,8 +22,7 @@ ROOM_ODDS, COMPRESSION_ODDS, CLIPPING_ODDS, CODEC_ODDS, COMPANDING_ODDS = 0.3, 0
 GAIN_DBFS = (-56.0, -8.0)
 DITHER_DBFS, COARSE_DBFS = (-100.0, -70.0), (-70.0, -48.0)
 COARSE_ODDS = 0.1
-NOTCH_ODDS, NOTCHES, NOTCH_BANDS, NOTCH_DB = 0.6, 3, 13, (10.0, 60.0)
-BUMP_ODDS, BUMP_DB = 0.7, 12.0
+NOTCH_ODDS, NOTCHES, NOTCH_BANDS, NOTCH_DB = 0.4, 3, 9, (10.0, 60.0)
 DECAYS_S = np.geomspace(0.15, 1.8, 12)
 
 
@@ -73,7 +72,7 @@ def relayed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
         high_hz = rng.choice(LOW_PASS_HZ) * rng.uniform(0.9, 1.1)
     elif draw < TELEPHONE_ODDS + LOW_PASS_ODDS + HIGH_PASS_ODDS:
         low_hz = rng.uniform(80.0, 300.0)
-    bumps_db = rng.uniform(-BUMP_DB, BUMP_DB, 6) * happens(rng, BUMP_ODDS)
+    bumps_db = rng.uniform(-8.0, 8.0, 6) * happens(rng, 0.5)
     places = np.linspace(np.log(50.0), np.log(bands.hz[-1]), 6)
 
     def curve(hz: Hertz) -> Hertz:

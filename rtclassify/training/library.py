@@ -21,10 +21,10 @@ CUT_SHARE = 0.2
 CUT_S = (1.0, 4.0)
 PAUSE_S = (0.05, 0.6)
 FLOOR_DB = (-75.0, -35.0)
-TEMPO_SHARE, TEMPO = 0.5, (0.7, 1.5)
-PITCH_SHARE, PITCH = 0.5, (0.7, 1.5)
-BACKWARDS_SHARE = 0.4
-"""Of noise, which stays noise."""
+TEMPO_SHARE, TEMPO = 0.5, (0.85, 1.18)
+PITCH_SHARE, PITCH = 0.5, (0.8, 1.27)
+WILD_TEMPO, WILD_PITCH, BACKWARDS_SHARE = (0.6, 1.7), (0.6, 1.6), 0.4
+"""Of noise, which is scarce and stays noise whatever is done to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,22 +83,22 @@ class Library:
         return self.voices[kind][at]
 
     def stretch(
-        self, voice: Voice, frames: int, rng: np.random.Generator, *, noise: bool = False
+        self, voice: Voice, frames: int, rng: np.random.Generator, *, wild: bool = False
     ) -> Power:
         """Draw `frames` of a voice, its clips joined by pauses, over a low floor of noise.
 
         All kinds are joined, cut, slowed, quickened and pitched, so that none of it tells
-        anything; noise is sometimes played backwards.
+        anything; what is `wild` further, and sometimes it is played backwards.
         """
-        tempo = rng.uniform(*TEMPO) if happens(rng, TEMPO_SHARE) else 1.0
+        tempo = rng.uniform(*(WILD_TEMPO if wild else TEMPO)) if happens(rng, TEMPO_SHARE) else 1.0
         drawn = self._join(voice, int(np.ceil(frames * tempo)) + 1, rng)
         if tempo != 1.0:
             drawn = _between(drawn, np.arange(frames) * tempo)
         drawn = drawn[:frames]
-        if noise and happens(rng, BACKWARDS_SHARE):
+        if wild and happens(rng, BACKWARDS_SHARE):
             drawn = drawn[::-1]
         if happens(rng, PITCH_SHARE):
-            drawn = self.bands.shifted(drawn, rng.uniform(*PITCH))
+            drawn = self.bands.shifted(drawn, rng.uniform(*(WILD_PITCH if wild else PITCH)))
         floor = 10 ** (rng.uniform(*FLOOR_DB) / 10) * of_frames(drawn).mean()
         return drawn + np.float32(floor) * self.bands.white(frames, rng)
 

@@ -30,8 +30,8 @@ SINGING = "singing"
 """The kind of recordings of sung music."""
 TUNE = "tune"
 """The kind of music that was made up."""
-SUNG = {SONG: 0.17, SINGING: 0.15}
-PIECES = SUNG | {TUNE: 0.12, "music": 0.56}
+SUNG = {SONG: 0.13, SINGING: 0.12}
+PIECES = SUNG | {TUNE: 0.12, "music": 0.63}
 """How often a layer of music is of which kind, where there are all of them."""
 
 
@@ -171,7 +171,7 @@ class Mixer:
 
     def _drawn(self, kind: str) -> Power:
         voice = self._library.draw(kind, self._rng)
-        return self._library.stretch(voice, self._frames, self._rng, noise=not LABELS_OF[kind])
+        return self._library.stretch(voice, self._frames, self._rng, wild=not LABELS_OF[kind])
 
 
 LABELS_OF = {
