@@ -192,7 +192,7 @@ def test_a_snapshot_is_the_last_heartbeat_and_the_segments_that_are_open(memory:
     path, encoder = memory / str(next(NUMBERS)), Encoder(INFO, ManualClock())
     with JournalSink(JournalSettings(str(path)), encoder, ManualClock(), named=NAMED) as sink:
         sink.send(one_of_each("main"))
-        sink.send(one_of_each("main")[:4])
+        sink.send(one_of_each("main")[:5])
     db = open_for_reading(path)
     _, *frames = answer(db, b'{"v":1,"ask":"snapshot"}', epoch=INFO.epoch)
     db.close()
@@ -355,7 +355,7 @@ def test_answers_that_are_not_fetched_are_thrown_away_but_for_a_few(memory: Path
         client(server, rcvhwm=1) as idle,
     ):
         for number in range(500):
-            journal.send([label(number=number), *one_of_each()[3:4]])
+            journal.send([label(number=number), *one_of_each()[4:5]])
         while snapshot_count(polite) == 0:
             time.sleep(0.05)
         request = b'{"v":1,"ask":"utc","from":"2020-01-01T00:00:00Z"}'
