@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -18,11 +20,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journals import DAY_MS, HOUR_MS, MIDNIGHT, MINUTE_MS, RATE, Script
+from journals import DAY_MS, HOUR_MS, MIDNIGHT, MINUTE_MS, NAMED, RATE, Script
 
 from rtclassify.reports.accounts import Account, Period
 from rtclassify.reports.day import report
 from rtclassify.reports.days import bounds, zone
+from rtclassify.reports.reading import opened
+from rtclassify.sinks.chain import Entry
+from rtclassify.sinks.ledger import Ledger
 
 DAY = date(2026, 3, 14)
 UTC = ZoneInfo("UTC")
@@ -311,6 +316,35 @@ def test_without_a_day_the_newest_is_taken_if_yesterday_is_lacking(tmp_path: Pat
     script.programme(MIDNIGHT, [("music", 30)])
 
     assert report(script.write(tmp_path / "j"), None, UTC, ())["day"] == "2026-03-14"
+
+
+def test_the_daemon_may_write_while_a_report_is_made(tmp_path: Path) -> None:
+    script = Script()
+    script.programme(MIDNIGHT, [("music", 30)])
+    ledger = Ledger(script.write(tmp_path / "j"), NAMED)
+    with opened(tmp_path / "j") as journal:
+        rows = journal.rows(MIDNIGHT, ENDS)
+        first = next(rows)
+        for number in range(50):
+            ledger.append([Entry(MIDNIGHT + 40_000, "label/main/", "later", number, b"{}")])
+        rest = list(rows)
+    ledger.close()
+
+    assert [first, *rest] == sorted(script.rows, key=lambda row: row.utc_ms)
+
+
+def test_memory_grows_with_changes_not_with_labels() -> None:
+    def peak(seconds: int) -> int:
+        script = Script()
+        script.programme(MIDNIGHT, [("music", seconds)])
+        gc.collect()
+        tracemalloc.start()
+        account(script, MIDNIGHT, ENDS)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(3_000) < peak(300) + 20_000
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -39,9 +39,9 @@ def export(
         typer.Option("--output", "-o", metavar="PATH", help="Where to write, instead of here."),
     ] = None,
 ) -> None:
-    """Write the segments of a UTC day, or of any time, from the journal.
+    """Write the segments of the journal.
 
-    Times count from the beginning of the day or from --from; CSV has times of day. All formats
+    Of a UTC day, or of any time. Times count from the beginning of the day or from --from; CSV has times of day. All formats
     but CSV and RTTM speak of one channel. The daemon may write the journal meanwhile. Exit code 9:
     the journal is damaged; 2: there is none, or it has nothing of that time.
     """

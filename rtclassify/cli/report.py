@@ -41,7 +41,7 @@ def report(
         typer.Option("--html", metavar="PATH", help="Also write a page, with time bars to zoom."),
     ] = None,
 ) -> None:
-    """Say what a day held, from the journal.
+    """Say what a day of the journal held.
 
     Minutes of each label by channel and hour, the share of music, the longest silences, alarms,
     losses and the error of the clock. The daemon may write the journal meanwhile. Exit code 9:

@@ -20,14 +20,15 @@ function show(start, length) {
   const step = steps.find((s) => length / s < 13) || 7200000;
   const clock = step < 60000 ? toSecond : toMinute;
   const marks = [];
-  for (let at = Math.ceil((said.start + from) / step) * step; at < said.start + to; at += step) {
+  const first = Math.ceil((said.start + from - said.midnight) / step) * step;
+  for (let at = said.midnight + first; at < said.start + to; at += step) {
     const mark = document.createElement("span");
     mark.style.left = `${100 * (at - said.start - from) / length}%`;
     mark.textContent = clock.format(at);
     marks.push(mark);
   }
   for (const bar of bars) {
-    bar.setAttribute("viewBox", `${from / 1000} 0 ${length / 1000} 1`);
+    bar.setAttribute("viewBox", `${from / 1000} 0 ${length / 1000} ${1 + said.strip}`);
     bar.nextElementSibling.replaceChildren(...marks.map((mark) => mark.cloneNode(true)));
   }
 }

@@ -37,8 +37,14 @@ def _file(room: str, name: str) -> str:
 
 
 def _view(report: Mapping[str, Any]) -> str:
-    said = {"start": bars.milliseconds(report["start"]), "tz": report["tz"],
-            "end": bars.milliseconds(report["end"]), "labels": report["labels"]}  # fmt: skip
+    said = {
+        "start": bars.milliseconds(report["start"]),
+        "end": bars.milliseconds(report["end"]),
+        "midnight": bars.midnight_of(report),
+        "tz": report["tz"],
+        "labels": report["labels"],
+        "strip": bars.STRIP,
+    }
     return json.dumps(said).replace("<", "\\u003c")
 
 
@@ -69,7 +75,7 @@ def _channel(
 ) -> str:
     parts = [
         f"<h2>{escape(name)}</h2>",
-        bars.day(name, channel["timeline"], report),
+        bars.day(name, alarms, report),
         _tiles(channel, alarms),
         _hours(channel, report["labels"]),
     ]
@@ -109,7 +115,7 @@ def _hours(channel: Mapping[str, Any], labels: Sequence[str]) -> str:
     hours = [(_clock(h["start"])[:5], h["seconds"]) for h in channel["hours"]]
     rows = [
         f'<tr><td>{start}</td>{_minutes(seconds, shown)}<td class="wide">'
-        f"{bars.shares(seconds, labels)}</td></tr>"
+        f"{bars.hour(seconds, labels)}</td></tr>"
         for start, seconds in hours
     ]
     rows.append(f"<tr><td>in all</td>{_minutes(channel['seconds'], shown)}<td></td></tr>")

@@ -19,7 +19,7 @@ class Piece:
         start: First instant.
         end: The one after the last.
         label: As in the message.
-        probs: Mean probability of each answer over the segment; empty where nobody said.
+        probs: Mean probability of each answer over the whole segment; empty if it was not closed.
     """
 
     start: int
@@ -91,7 +91,7 @@ def _close(channel: _Channel) -> None:
     heard = json.loads(channel.heard)["utc"]
     if heard is not None:
         start, end = milliseconds(body["utc_start"]), milliseconds(heard)
-        channel.pieces.append(Piece(start, end, body["label"], body.get("probs", {})))
+        channel.pieces.append(Piece(start, end, body["label"], {}))
 
 
 def _cut(pieces: Iterable[Piece], start_ms: int, end_ms: int) -> list[Piece]:
