@@ -193,7 +193,7 @@ def test_praatio_reads_the_textgrid(journal: Path, tmp_path: Path) -> None:
     assert [tuple(entry) for entry in grid.getTier("main").entries] == PROGRAMME
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:jams")
+@pytest.mark.filterwarnings("ignore:Passing a schema:DeprecationWarning")
 def test_jams_validates_and_reads_the_jams(journal: Path, tmp_path: Path) -> None:
     jams = pytest.importorskip("jams")
     path = tmp_path / "a.jams"

@@ -41,9 +41,10 @@ def export(
 ) -> None:
     """Write the segments of the journal.
 
-    Of a UTC day, or of any time. Times count from the beginning of the day or from --from; CSV has times of day. All formats
-    but CSV and RTTM speak of one channel. The daemon may write the journal meanwhile. Exit code 9:
-    the journal is damaged; 2: there is none, or it has nothing of that time.
+    Of a UTC day, or of any time. Times count from the beginning of the day or from --from; CSV
+    has times of day. All formats but CSV and RTTM speak of one channel. The daemon may write the
+    journal meanwhile. Exit code 9: the journal is damaged; 2: there is none, or it has nothing of
+    that time.
     """
     from rich.console import Console
 
