@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rtclassify.reports.accounts import Row
 from rtclassify.sinks.chain import Entry
 from rtclassify.sinks.ledger import Ledger
 
@@ -35,7 +34,7 @@ class Script:
     """Write down what a daemon would send."""
 
     def __init__(self, epoch: str = "9f31c07a") -> None:
-        self.rows: list[Row] = []
+        self.rows: list[Entry] = []
         self._epoch = epoch
         self._seqs: defaultdict[str, int] = defaultdict(int)
 
@@ -52,7 +51,7 @@ class Script:
         self._seqs[topic] += 1
         body = {"v": 1, "epoch": self._epoch, "seq": seq, **fields}
         payload = json.dumps(body, separators=(",", ":")).encode()
-        self.rows.append(Row(sent_ms, topic, self._epoch, seq, payload))
+        self.rows.append(Entry(sent_ms, topic, self._epoch, seq, payload))
 
     def label(
         self,
@@ -142,10 +141,7 @@ class Script:
 
     def write(self, path: Path) -> Path:
         """Make the journal, in the order of sending."""
-        entries = [
-            Entry(row.utc_ms, row.topic, row.epoch, row.seq, row.body)
-            for row in sorted(self.rows, key=lambda row: row.utc_ms)
-        ]
+        entries = sorted(self.rows, key=lambda row: row.utc_ms)
         ledger = Ledger(path, NAMED)
         for first in range(0, len(entries), 5_000):
             ledger.append(entries[first : first + 5_000])

@@ -11,19 +11,9 @@ from typing import Any
 from rtclassify.reports.alarms import Alarm, Alarms
 from rtclassify.reports.tally import Tally
 from rtclassify.reports.tracks import Hop, Track
+from rtclassify.sinks.chain import Entry
 
 PROVISIONAL = b'"final":false'
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A message as the journal keeps it."""
-
-    utc_ms: int
-    topic: str
-    epoch: str
-    seq: int
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +62,7 @@ class Account:
         self._seqs: dict[str, int] = {}
         self._lost: dict[str, int] = {}
 
-    def take(self, row: Row) -> None:
+    def take(self, row: Entry) -> None:
         """Count one message.
 
         Raises:
@@ -98,7 +88,7 @@ class Account:
             self.tallies[name].add(track.finish(self._period.end_ms))
         self.alarms.end_epoch(self._period.end_ms)
 
-    def _note(self, row: Row) -> None:
+    def _note(self, row: Entry) -> None:
         if row.topic in self._seqs:
             self.missing += max(0, row.seq - self._seqs[row.topic] - 1)
         if not self.starts or self.starts[-1].epoch != row.epoch:
@@ -114,7 +104,7 @@ class Account:
             self.tallies[channel] = Tally(period.day_ms, period.start_ms, period.end_ms)
         return True
 
-    def _channel(self, kind: str, channel: str, row: Row, *, inside: bool) -> None:
+    def _channel(self, kind: str, channel: str, row: Entry, *, inside: bool) -> None:
         if kind == "label" and PROVISIONAL not in row.body:
             self._label(channel, row, json.loads(row.body), inside=inside)
         elif kind == "state":
@@ -123,7 +113,7 @@ class Account:
         elif kind == "alarm":
             self._alarm(channel, row, json.loads(row.body))
 
-    def _label(self, channel: str, row: Row, body: Mapping[str, Any], *, inside: bool) -> None:
+    def _label(self, channel: str, row: Entry, body: Mapping[str, Any], *, inside: bool) -> None:
         if not body["final"]:
             return
         tally = self.tallies[channel]
@@ -136,7 +126,7 @@ class Account:
         hop = Hop(row.epoch, body["start"], body["end"], body["rate"], utc_ms, body["label"])
         tally.add(self._tracks[channel].hop(hop))
 
-    def _alarm(self, channel: str, row: Row, body: Mapping[str, Any]) -> None:
+    def _alarm(self, channel: str, row: Entry, body: Mapping[str, Any]) -> None:
         at_ms = _at(body["utc"], row)
         is_over = body["state"] == "cleared"
         alarm = Alarm(channel, body["kind"], body["sentence"], at_ms, at_ms, cleared=is_over)
@@ -145,7 +135,7 @@ class Account:
         else:
             self.alarms.raised(body["incident"], alarm)
 
-    def _heartbeat(self, row: Row, *, inside: bool) -> None:
+    def _heartbeat(self, row: Entry, *, inside: bool) -> None:
         for status in json.loads(row.body)["channels"]:
             name = status["channel"]
             if not self._counts(name):
@@ -177,5 +167,5 @@ def milliseconds(utc: str) -> int:
     return round(datetime.fromisoformat(utc).timestamp() * 1000)
 
 
-def _at(utc: str | None, row: Row) -> int:
+def _at(utc: str | None, row: Entry) -> int:
     return row.utc_ms if utc is None else milliseconds(utc)

@@ -10,9 +10,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rtclassify.errors import JournalError, UsageError
-from rtclassify.reports.accounts import Row
 from rtclassify.reports.days import bounds, day_of
-from rtclassify.sinks.chain import CHAIN
+from rtclassify.sinks.chain import CHAIN, Entry
 from rtclassify.sinks.ledger import open_for_reading
 
 LATE_MS = 60_000
@@ -97,7 +96,7 @@ class Journal:
         start = max(start_ms, self.first_ms)
         return start, max(start, min(end_ms, self.last_ms))
 
-    def rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+    def rows(self, start_ms: int, end_ms: int) -> Iterator[Entry]:
         """Yield the messages about a period, and those around it, in the order of sending."""
         first, last = self._db.execute(
             "SELECT min(id), max(id) FROM message WHERE utc_ms >= ? AND utc_ms < ?",
@@ -109,7 +108,7 @@ class Journal:
             (first, last, CHAIN),
         )
         for fields in found:
-            yield Row(*fields)
+            yield Entry(*fields)
 
     def _has(self, start_ms: int, end_ms: int) -> bool:
         found = self._db.execute(

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtclassify.reports.accounts import PROVISIONAL, Row, milliseconds
+from rtclassify.reports.accounts import PROVISIONAL, milliseconds
+from rtclassify.sinks.chain import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class _Channel:
     """The last final label of this start of the daemon."""
 
 
-def segments(rows: Iterable[Row], start_ms: int, end_ms: int) -> dict[str, list[Piece]]:
+def segments(rows: Iterable[Entry], start_ms: int, end_ms: int) -> dict[str, list[Piece]]:
     """Return the segments of each channel in a period, in order and without overlaps.
 
     Args:
