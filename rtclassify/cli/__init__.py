@@ -15,9 +15,11 @@ from rtclassify.cli import (
     classify,
     devices,
     evaluate,
+    export,
     inspect,
     keys,
     models,
+    report,
     run,
     train,
     verify,
@@ -37,9 +39,11 @@ app = typer.Typer(
 app.command()(classify.classify)
 app.command()(devices.devices)
 app.command()(evaluate.evaluate)
+app.command()(export.export)
 app.command()(inspect.inspect)
 app.add_typer(keys.app, name="keys")
 app.command()(models.models)
+app.command()(report.report)
 app.command()(train.train)
 app.command()(run.run)
 app.command()(verify.verify)

@@ -15,7 +15,7 @@ from rtclassify.cli.output import opened
 from rtclassify.config import Device, Settings
 from rtclassify.errors import SourceError, UsageError
 
-FormatName = Literal["table", "jsonl", "csv", "audacity", "webvtt"]
+FormatName = Literal["table", "jsonl", "csv", "audacity", "webvtt", "rttm", "textgrid", "jams"]
 
 HELD_WARNINGS = 100
 

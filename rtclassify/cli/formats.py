@@ -10,56 +10,15 @@ import csv
 import html
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
-from rich.console import Console
 from rich.text import Text
 
 from rtclassify.cli.colours import colour_of
+from rtclassify.cli.format_base import Format
+from rtclassify.cli.interchange import Jams, Rttm, TextGrid
 from rtclassify.stream import Label, Segment
-
-
-class Format:
-    """What every format can be told; by itself it writes nothing.
-
-    Args:
-        console: Where to write. Only a terminal gets colours.
-        answers: The model's labels, the keys of every `probs`.
-        rate: Samples per second of every index.
-    """
-
-    one_recording = False
-    """Whether what is written can speak of one recording only."""
-
-    def __init__(self, console: Console, answers: Sequence[str], rate: int) -> None:
-        self._console = console
-        self._answers = tuple(answers)
-        self._rate = rate
-
-    def head(self) -> None:
-        """Write what comes before everything else."""
-
-    def begin(self, path: str) -> None:
-        """Take what follows as said of the recording at `path`."""
-        self._path = path
-
-    def label(self, label: Label) -> None:
-        """Take the label of one hop."""
-
-    def segment(self, segment: Segment) -> None:
-        """Take a segment that closed."""
-
-    def end(self, length: int) -> None:
-        """Take it that the recording is over and holds `length` samples."""
-
-    def _line(self, text: str = "") -> None:
-        if self._console.is_terminal:
-            self._console.out(text, highlight=False)
-        else:
-            self._console.file.write(text + "\n")
-
-    def _seconds(self, sample: int | None) -> float:
-        return round((sample or 0) / self._rate, 3)
 
 
 class JsonLines(Format):
@@ -101,6 +60,36 @@ class Csv(Format):
         self._line(row.getvalue())
 
 
+class SegmentCsv(Csv):
+    """One row a segment, with times of day."""
+
+    def head(self) -> None:
+        """Write the names of the columns."""
+        self._row("channel", "start", "end", "seconds", "label", *self._answers)
+
+    def segment(self, segment: Segment) -> None:
+        """Write one row."""
+        start_s, end_s = self._seconds(segment.start), self._seconds(segment.end)
+        probs = _rounded(segment.probs)
+        self._row(
+            self._path,
+            self._instant(start_s),
+            self._instant(end_s),
+            round(end_s - start_s, 3),
+            segment.label,
+            *(probs.get(answer, "") for answer in self._answers),
+        )
+
+    def label(self, label: Label) -> None:
+        """Write nothing: segments say it."""
+
+    def _instant(self, seconds: float) -> str:
+        if self._began is None:
+            raise AssertionError("nobody said when the recording began")
+        at = self._began + timedelta(seconds=seconds)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Audacity(Format):
     """Segments as Audacity imports them: start, end and label, parted by tabs."""
 
@@ -132,9 +121,9 @@ class WebVtt(Format):
 class Table(Format):
     """Segments for people, and what each recording held in all."""
 
-    def begin(self, path: str) -> None:
+    def begin(self, path: str, began: datetime | None = None) -> None:
         """Remember the recording's name; one that cannot be read gets no heading."""
-        super().begin(path)
+        super().begin(path, began)
         self._totals: dict[str, int] = {}
 
     def segment(self, segment: Segment) -> None:
@@ -187,7 +176,17 @@ FORMATS: dict[str, type[Format]] = {
     "csv": Csv,
     "audacity": Audacity,
     "webvtt": WebVtt,
+    "rttm": Rttm,
+    "textgrid": TextGrid,
+    "jams": Jams,
 }
+"""Of recordings."""
+
+SEGMENT_FORMATS: dict[str, type[Format]] = {
+    "csv": SegmentCsv,
+    **{name: FORMATS[name] for name in ("audacity", "rttm", "webvtt", "textgrid", "jams")},
+}
+"""Of segments alone."""
 
 
 def clock_time(seconds: float) -> str:

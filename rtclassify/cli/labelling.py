@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from rtclassify.cli.formats import Format, clock_time
+from rtclassify.cli.format_base import Format
+from rtclassify.cli.formats import clock_time
 from rtclassify.cli.output import delivering
 from rtclassify.cli.recording import Recording
 from rtclassify.clock import SystemClock
