@@ -92,9 +92,10 @@ class Daemon:
 
     def await_subscriptions(self, count: int) -> None:
         self._published._open_socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        for _ in range(count):
+        while count:
             assert self._published._open_socket.poll(round(PATIENCE_S * 1000))
-            self._published._open_socket.recv()
+            # Those that leave are told of as well.
+            count -= self._published._open_socket.recv().startswith(b"\x01")
 
 
 @pytest.fixture
