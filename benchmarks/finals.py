@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from rtclassify.config import LabelSettings
 from rtclassify.corpus.decode import FULL_SCALE, Cache
+from rtclassify.engine import Engine
 from rtclassify.evaluation import recordings, suite
 from rtclassify.evaluation.events import boundary_errors
 from rtclassify.evaluation.programme import programme
 from rtclassify.evaluation.scoring import frame_scores
 from rtclassify.evaluation.trial import FRAME_S, LABELS, Trial
 from rtclassify.evaluation.truth import continued
-from rtclassify.inference import Engine, open_engine
+from rtclassify.inference import open_engine
 from rtclassify.pipeline import Pipeline
 from rtclassify.segments import Segmenter, name_of
 from rtclassify.stream import AudioBlock, Segment

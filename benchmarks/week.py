@@ -19,7 +19,8 @@ import soxr
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
-from rtclassify.inference import Engine, open_engine
+from rtclassify.engine import Engine
+from rtclassify.inference import open_engine
 from rtclassify.pipeline import Pipeline
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sources import demo

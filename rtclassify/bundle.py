@@ -28,6 +28,7 @@ import numpy as np
 from rtclassify import __version__
 from rtclassify.description import SCHEMA, Description, check_files, describe, file_digest
 from rtclassify.errors import BundleError
+from rtclassify.grid import Grid
 from rtclassify.stream import Samples
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class Bundle:
     network: Network
     model: keras.Model
 
+    @property
+    def grid(self) -> Grid:
+        """Where its columns stand."""
+        return grid_of(self.frontend, self.network)
+
     def scores(self, windows: Samples) -> Samples:
         """Score whole windows, without any streaming: the truth that the engine must match.
 
@@ -57,42 +63,19 @@ class Bundle:
             windows: Mono audio at the front end's rate, shape (n, `window`).
 
         Returns:
-            Probabilities, shape (n, cells, labels); see `per_cell`.
+            Probabilities, shape (n, cells, labels); see `Grid.per_cell`.
         """
         import tensorflow as tf
 
         frames = self.frontend.frames(tf.constant(windows, tf.float32))
         answers = np.asarray(self.model(frames, training=False), np.float32)
-        return per_cell(answers, self.frontend, self.network)
+        return self.grid.per_cell(answers)
 
 
-def cell_of(frontend: Frontend, network: Network) -> int:
-    """Return the samples from one column to the next: a *cell*, the audio that it answers for."""
-    return frontend.step * network.stride
-
-
-def per_cell(answers: Samples, frontend: Frontend, network: Network) -> Samples:
-    """Give each cell of a window the answer of the column whose middle is nearest to its own.
-
-    Cells are counted backwards from the window's end. A column hears more than its cell, so those
-    at the window's edges have no column of their own and take the nearest one's; where a network
-    answers once for the window, all cells take that.
-
-    Args:
-        answers: What the network said, shape (n, columns, labels) or (n, 1, labels).
-        frontend: Its front end.
-        network: The network.
-
-    Returns:
-        Shape (n, window // cell, labels).
-    """
-    cell = cell_of(frontend, network)
-    cells = frontend.window // cell
+def grid_of(frontend: Frontend, network: Network) -> Grid:
+    """Return where the columns of a network behind a front end stand."""
     heard = (network.reach - 1) * frontend.step + frontend.length
-    first_middle = frontend.window - cells * cell + cell / 2
-    first = round((first_middle - heard / 2) / cell)
-    nearest = np.clip(first + np.arange(cells), 0, answers.shape[1] - 1)
-    return answers[:, nearest]
+    return Grid(frontend.window, frontend.step * network.stride, heard)
 
 
 def save(
@@ -122,7 +105,7 @@ def save(
     model.save(path / "model.keras")
     _write_json(path / "metrics.json", metrics)
     (path / "README.md").write_text(card, "utf-8")
-    unit = cell_of(frontend, network)
+    unit = grid_of(frontend, network).cell
     files = ("model.keras", "metrics.json")
     description = Description(
         path=path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtclassify import bundle as bundles
+from rtclassify.engine import Engine
 from rtclassify.errors import BundleError, UsageError
 from rtclassify.frontends import FRONTENDS, frame_count
-from rtclassify.inference import Engine, choose_device
+from rtclassify.inference import choose_device
+from rtclassify.inference import engine_of as engine_on_tensorflow
 from rtclassify.networks import NETWORKS
 from rtclassify.stream import Samples, Window
 
@@ -41,7 +44,9 @@ def untrained(
 
 
 def engine_of(bundle: bundles.Bundle, *, hop_units: int) -> Engine:
-    return Engine(bundle, hop=hop_units * bundle.description.hop_unit, runs_on="a test")
+    return engine_on_tensorflow(
+        bundle, hop=hop_units * bundle.description.hop_unit, runs_on="a test"
+    )
 
 
 def noise(seed: int, samples: int) -> Samples:
@@ -75,7 +80,7 @@ def test_a_cell_takes_the_answer_of_the_column_whose_middle_is_nearest(
     columns = bundle.model.output_shape[1]
     numbers = np.arange(columns, dtype=np.float32)[None, :, None]
 
-    taken = bundles.per_cell(numbers, frontend, network)[0, :, 0]
+    taken = bundle.grid.per_cell(numbers)[0, :, 0]
 
     heard = (network.reach - 1) * frontend.step + frontend.length
     middles = np.array([k * cell + heard / 2 for k in range(columns)])
@@ -130,13 +135,13 @@ def test_columns_are_computed_for_new_audio_only(
     engine = engine_of(bundle, hop_units=5)
     windows = windows_of(noise(3, engine.window + 2 * engine.hop), engine)
     rows: list[int] = []
-    trunk = engine._trunk
+    columns_of = engine._graphs.columns_of
 
-    def counted(batch: Samples) -> tf.Tensor:
+    def counted(batch: Samples) -> Samples:
         rows.append(len(batch))
-        return trunk(batch)
+        return columns_of(batch)
 
-    monkeypatch.setattr(engine, "_trunk", counted)
+    monkeypatch.setattr(engine, "_graphs", replace(engine._graphs, columns_of=counted))
 
     for window in windows:
         engine.scores([window])

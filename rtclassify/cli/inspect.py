@@ -57,10 +57,13 @@ def inspect(
     engine = load_engine(model, hop_s=None, device=device, terminal=terminal)
     with terminal.status(f"listening to {file}"):
         excerpt = hear(file, engine, start_s=start_s, duration_s=duration_s)
+        from rtclassify import frontends
         from rtclassify.cli import plots
+        from rtclassify.description import describe, find
 
+        frontend = frontends.restore(describe(find(model)).frontend)
         draw = plots.draw_grid if grid else plots.draw_overview
-        figure = draw(excerpt, engine.bundle.frontend)
+        figure = draw(excerpt, frontend)
     try:
         figure.savefig(picture)
     except OSError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rtclassify.inference import Engine
+    from rtclassify.engine import Engine
 
 
 def load_engine(model: str, *, hop_s: float | None, device: str, terminal: Console) -> Engine:

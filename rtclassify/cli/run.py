@@ -19,7 +19,7 @@ from rtclassify.errors import ConfigError, RtclassifyError
 
 if TYPE_CHECKING:
     from rtclassify.clock import Clock
-    from rtclassify.inference import Engine
+    from rtclassify.engine import Engine
     from rtclassify.keys import ServerKeys
     from rtclassify.service import Service
     from rtclassify.sinks.wire import Encoder
