@@ -8,6 +8,7 @@ of a *runtime*; nothing here knows which.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -68,44 +69,56 @@ class Engine:
         self._graphs = graphs
         self._fresh = fresh_columns(grid, hop)
         self._row = grid.row(self._fresh)
-        self._kept: dict[str, tuple[int, Samples]] = {}
+        last = grid.columns - self._fresh
+        self._newest, self._whole = (last,), (*range(0, last, self._fresh), last)
+        self._seats: dict[str, int] = {}
+        self._starts: list[int | None] = []
         self._warm_up()
+        self._kept = np.empty((0, grid.columns, *self._values), np.float32)
 
     def reset(self) -> None:
         """Forget all audio."""
-        self._kept.clear()
+        self._starts = [None] * len(self._seats)
 
     def scores(self, windows: Sequence[Window]) -> Samples:
         """Score each window; see `Classifier.scores`."""
-        offsets = self._plan(windows)
+        seats = np.array([self._seat(window.channel) for window in windows])
+        firsts = self._plan(windows, seats.tolist())
         rows = [
             window.samples[first * self.cell : first * self.cell + self._row]
-            for window, firsts in zip(windows, offsets, strict=True)
-            for first in firsts
+            for window, mine in zip(windows, firsts, strict=True)
+            for first in mine
         ]
-        fresh = iter(_batched(self._graphs.columns_of, np.stack(rows)))
-        columns = []
-        for window, firsts in zip(windows, offsets, strict=True):
-            _, before = self._kept.get(window.channel, (0, None))
-            now = np.empty((self._grid.columns, *self._values), np.float32)
-            if len(firsts) == 1 and before is not None:
-                now[: -self._fresh] = before[self._fresh :]
-            for first in firsts:
-                now[first : first + self._fresh] = next(fresh)
-            self._kept[window.channel] = (window.start, now)
-            columns.append(now)
-        return self._grid.per_cell(_batched(self._graphs.answers_of, np.stack(columns)))
+        made = _batched(self._graphs.columns_of, np.stack(rows))
+        ends = np.cumsum([len(mine) for mine in firsts])
+        columns = np.empty((len(windows), *self._kept.shape[1:]), np.float32)
+        for window, mine, end in zip(columns, firsts, ends.tolist(), strict=True):
+            for first, fresh in zip(mine[:-1], made[end - len(mine) : end - 1], strict=True):
+                window[first : first + self._fresh] = fresh
+        columns[:, -self._fresh :] = made[ends - 1]
+        for places in _rounds(seats.tolist()):
+            follow = [place for place in places if firsts[place] is not self._whole]
+            columns[follow, : -self._fresh] = self._kept[seats[follow], self._fresh :]
+            self._kept[seats[places]] = columns[places]
+        return self._grid.per_cell(_batched(self._graphs.answers_of, columns))
 
-    def _plan(self, windows: Sequence[Window]) -> list[Sequence[int]]:
+    def _seat(self, channel: str) -> int:
+        """Return where a channel's columns are kept; a new channel gets a place of its own."""
+        seat = self._seats.setdefault(channel, len(self._seats))
+        if seat == len(self._starts):
+            self._starts.append(None)
+        if seat == len(self._kept):
+            more = np.zeros((max(1, seat), *self._kept.shape[1:]), np.float32)
+            self._kept = np.concatenate([self._kept, more])
+        return seat
+
+    def _plan(self, windows: Sequence[Window], seats: Sequence[int]) -> list[Sequence[int]]:
         """Say which columns of each window must be computed: the first column of each row."""
-        last = self._grid.columns - self._fresh
-        whole = [*range(0, last, self._fresh), last]
-        previous = {channel: start for channel, (start, _) in self._kept.items()}
         plan: list[Sequence[int]] = []
-        for window in windows:
-            follows = previous.get(window.channel) == window.start - self.hop
-            plan.append([last] if follows else whole)
-            previous[window.channel] = window.start
+        for window, seat in zip(windows, seats, strict=True):
+            follows = self._starts[seat] == window.start - self.hop
+            plan.append(self._newest if follows else self._whole)
+            self._starts[seat] = window.start
         return plan
 
     def _warm_up(self) -> None:
@@ -113,6 +126,18 @@ class Engine:
         columns = self._graphs.columns_of(np.zeros((1, self._row), np.float32))
         self._values = columns.shape[2:]
         self._graphs.answers_of(np.zeros((1, self._grid.columns, *self._values), np.float32))
+
+
+def _rounds(seats: Sequence[int]) -> list[list[int]]:
+    """Part the places of windows so that no channel is twice in one part, in order."""
+    rounds: list[list[int]] = []
+    seen: Counter[int] = Counter()
+    for place, seat in enumerate(seats):
+        if seen[seat] == len(rounds):
+            rounds.append([])
+        rounds[seen[seat]].append(place)
+        seen[seat] += 1
+    return rounds
 
 
 def _batched(graph: Callable[[Samples], Samples], rows: Samples) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -172,9 +173,17 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
             for channel in channels
         }
         thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches)
+        _forgo_collecting()
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
     return engine
+
+
+def _forgo_collecting() -> None:
+    """Spare the garbage collector what was loaded: a walk through TensorFlow takes 150 ms."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) -> Sink:
