@@ -65,8 +65,9 @@ class Engine:
         self.window = grid.window
         self.hop = hop
         self.cell = grid.cell
-        self._grid = grid
-        self._graphs = graphs
+        self.description = description
+        self.grid = grid
+        self.graphs = graphs
         self._fresh = fresh_columns(grid, hop)
         self._row = grid.row(self._fresh)
         last = grid.columns - self._fresh
@@ -89,7 +90,7 @@ class Engine:
             for window, mine in zip(windows, firsts, strict=True)
             for first in mine
         ]
-        made = _batched(self._graphs.columns_of, np.stack(rows))
+        made = _batched(self.graphs.columns_of, np.stack(rows))
         ends = np.cumsum([len(mine) for mine in firsts])
         columns = np.empty((len(windows), *self._kept.shape[1:]), np.float32)
         for window, mine, end in zip(columns, firsts, ends.tolist(), strict=True):
@@ -100,7 +101,7 @@ class Engine:
             follow = [place for place in places if firsts[place] is not self._whole]
             columns[follow, : -self._fresh] = self._kept[seats[follow], self._fresh :]
             self._kept[seats[places]] = columns[places]
-        return self._grid.per_cell(_batched(self._graphs.answers_of, columns))
+        return self.grid.per_cell(_batched(self.graphs.answers_of, columns))
 
     def _seat(self, channel: str) -> int:
         """Return where a channel's columns are kept; a new channel gets a place of its own."""
@@ -123,9 +124,9 @@ class Engine:
 
     def _warm_up(self) -> None:
         """Call both graphs, so that the first window is as fast as the others."""
-        columns = self._graphs.columns_of(np.zeros((1, self._row), np.float32))
+        columns = self.graphs.columns_of(np.zeros((1, self._row), np.float32))
         self._values = columns.shape[2:]
-        self._graphs.answers_of(np.zeros((1, self._grid.columns, *self._values), np.float32))
+        self.graphs.answers_of(np.zeros((1, self.grid.columns, *self._values), np.float32))
 
 
 def _rounds(seats: Sequence[int]) -> list[list[int]]:

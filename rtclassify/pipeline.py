@@ -54,6 +54,8 @@ class Pipeline:
         channels: Names of the channels whose items will come.
         settings: How scores become labels.
         watches: What watches each channel; None where nobody wants alarms.
+        stagger: Whether channels that begin together come due one after the other, over a hop,
+            rather than all at once.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Pipeline:
         channels: Sequence[str],
         settings: LabelSettings,
         watches: Mapping[str, Watch] | None = None,
+        *,
+        stagger: bool = False,
     ) -> None:
         classifier.reset()
         self._classifier = classifier
@@ -70,7 +74,13 @@ class Pipeline:
         self._hop_cells = framing.hop // framing.cell
         self._numbers = {name: number for number, name in enumerate(channels)}
         self._windowers = {
-            name: Windower(name, window=framing.window, hop=framing.hop) for name in channels
+            name: Windower(
+                name,
+                window=framing.window,
+                hop=framing.hop,
+                phase=number * framing.hop // len(channels) if stagger else 0,
+            )
+            for name, number in self._numbers.items()
         }
         self._finals = Finals(len(channels), len(classifier.labels), framing, settings)
         self._labellers = {

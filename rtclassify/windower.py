@@ -24,21 +24,23 @@ class HeardHop:
 
 
 class Windower:
-    """Cut one channel's blocks into hops and windows on a grid anchored at sample 0.
+    """Cut one channel's blocks into hops and windows on a grid anchored at sample `phase`.
 
-    Windows start at multiples of `hop` and never span a gap. Hops are laid so that every window
-    ends with one: they start at multiples of `hop` plus ``window % hop``.
+    Windows start at `phase` plus multiples of `hop` and never span a gap. Hops are laid so that
+    every window ends with one: they start ``window % hop`` later.
 
     Args:
         channel: The configured name.
         window: Samples in a window, at least `hop`.
         hop: Samples from one window to the next.
+        phase: Where the grid begins, less than `hop`.
     """
 
-    def __init__(self, channel: str, *, window: int, hop: int) -> None:
+    def __init__(self, channel: str, *, window: int, hop: int, phase: int = 0) -> None:
         self._channel = channel
         self._window = window
         self._hop = hop
+        self._anchor = phase + window
         self._room = window + KEPT_HOPS * hop
         self._buffer: Samples = np.empty(self._room, np.float32)
         self._first = 0
@@ -56,7 +58,7 @@ class Windower:
 
     def push(self, samples: Samples, line: Line | None) -> list[HeardHop]:
         """Append contiguous audio; return the hops that it completes, in order."""
-        next_end = self.end + self._hop - (self.end - self._window) % self._hop
+        next_end = self.end + self._hop - (self.end - self._anchor) % self._hop
         self._append(samples)
         heard: list[HeardHop] = []
         for end in range(next_end, self.end + 1, self._hop):

@@ -172,7 +172,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
             )
             for channel in channels
         }
-        thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches)
+        thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches, stagger=True)
         _forgo_collecting()
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
