@@ -5,6 +5,7 @@
     models/<name>/
         model.keras     the network: submodels "trunk" and "head", no custom code
         bundle.json     what a reader needs without TensorFlow; digests; the probe's scores
+        model.tflite    the same with its front end, for the light runtime, where it was exported
         metrics.json    how training ended
         README.md       the model card
 
@@ -25,8 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtclassify import __version__
-from rtclassify.description import SCHEMA, Description, check_files, describe, file_digest
+from rtclassify import __version__, probe
+from rtclassify.description import (
+    LIGHT,
+    SCHEMA,
+    Description,
+    check_files,
+    describe,
+    file_digest,
+)
 from rtclassify.errors import BundleError
 from rtclassify.grid import Grid
 from rtclassify.stream import Samples
@@ -38,8 +46,6 @@ if TYPE_CHECKING:
     from rtclassify.networks import Network
 
 DEFAULT_HOP_S = 0.5
-PROBE_TOLERANCE = 1e-3
-"""Scores of the probe may differ by this much between machines; a retrained model differs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def save(
     model.save(path / "model.keras")
     _write_json(path / "metrics.json", metrics)
     (path / "README.md").write_text(card, "utf-8")
-    unit = grid_of(frontend, network).cell
+    grid = grid_of(frontend, network)
     files = ("model.keras", "metrics.json")
     description = Description(
         path=path,
@@ -113,8 +119,9 @@ def save(
         labels=labels,
         rate=frontend.rate,
         window=frontend.window,
-        hop=max(1, round(DEFAULT_HOP_S * frontend.rate / unit)) * unit,
-        hop_unit=unit,
+        hop=max(1, round(DEFAULT_HOP_S * frontend.rate / grid.cell)) * grid.cell,
+        hop_unit=grid.cell,
+        heard=grid.heard,
         digest=file_digest(path / "model.keras"),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         frontend=frontend.config(),
@@ -124,12 +131,35 @@ def save(
         files={name: file_digest(path / name) for name in files},
     )
     probed = _probe_scores(Bundle(description, frontend, network, model))
-    description = replace(description, probe=probed)
+    description = replace(description, probe=probe.readable(probed))
+    _write_description(description)
+    (path / LIGHT).unlink(missing_ok=True)
+    return description
+
+
+def add_light(description: Description, content: bytes) -> None:
+    """Put the file of the light runtime into a bundle and write down its digest.
+
+    Raises:
+        BundleError: If the bundle cannot be written.
+    """
+    path = description.path / LIGHT
+    try:
+        path.write_bytes(content)
+        files = {**description.files, LIGHT: file_digest(path)}
+        _write_description(replace(description, files=files))
+    except OSError as error:
+        raise BundleError(
+            f"{error.filename or path} cannot be written ({error.strerror}); copy the bundle to a "
+            "folder of yours and export that."
+        ) from error
+
+
+def _write_description(description: Description) -> None:
     said = {"schema": SCHEMA, "rtclassify": __version__, **asdict(description)}
     for derived in ("path", "digest"):
         del said[derived]
-    _write_json(path / "bundle.json", said)
-    return description
+    _write_json(description.path / "bundle.json", said)
 
 
 def load(path: Path) -> Bundle:
@@ -138,6 +168,13 @@ def load(path: Path) -> Bundle:
     Raises:
         BundleError: If a file is missing or changed, the model holds code, or its scores differ.
     """
+    bundle = read(path)
+    probe.check(bundle.description, _probe_scores(bundle))
+    return bundle
+
+
+def read(path: Path) -> Bundle:
+    """Load a bundle as `load` does, and leave its probe to an engine: see `probe.prove`."""
     description = describe(path)
     check_files(description)
     import keras
@@ -156,37 +193,11 @@ def load(path: Path) -> Bundle:
             f"{path / 'model.keras'} cannot be loaded ({reason}); train it again with this version."
         ) from error
     _refuse_one_answer_a_window(path, model)
-    bundle = Bundle(description, frontend, network, model)
-    _check_probe(bundle)
-    return bundle
+    return Bundle(description, frontend, network, model)
 
 
-def probe(rate: int, window: int) -> Samples:
-    """Make the probe: four windows that any machine computes alike, shape (4, window).
-
-    A harmonic sweep, syllable-like bursts of it, noise from a linear congruence, and zeros.
-    """
-    time = np.arange(window) / rate
-    phase = 2 * np.pi * (110.0 * time + 30.0 * time**2)
-    tones = sum(np.sin(n * phase) / n for n in range(1, 9)) / 4
-    bursts = tones * (np.sin(2 * np.pi * 4.0 * time) > 0)
-    noise = (np.arange(window, dtype=np.uint64) * 2_654_435_761 % 65_536) / 32_768 - 1.0
-    return np.stack([tones, bursts, 0.1 * noise, np.zeros(window)]).astype(np.float32)
-
-
-def _probe_scores(bundle: Bundle) -> tuple[tuple[float, ...], ...]:
-    """Score the probe: the mean over the cells of each window, which people can read."""
-    scores = bundle.scores(probe(bundle.frontend.rate, bundle.frontend.window))
-    return tuple(tuple(round(float(p), 6) for p in row) for row in scores.mean(axis=1))
-
-
-def _check_probe(bundle: Bundle) -> None:
-    said, says = np.array(bundle.description.probe), np.array(_probe_scores(bundle))
-    if said.shape != says.shape or not np.allclose(said, says, atol=PROBE_TOLERANCE):
-        raise BundleError(
-            f"{bundle.description.path} no longer scores its probe as it did when it was saved; "
-            "take a whole copy, or train it again with this version."
-        )
+def _probe_scores(bundle: Bundle) -> Samples:
+    return bundle.scores(probe.probe(bundle.frontend.rate, bundle.frontend.window))
 
 
 def _refuse_one_answer_a_window(path: Path, model: keras.Model) -> None:

@@ -28,6 +28,7 @@ from rtclassify.checks import truth as _truth
 from rtclassify.errors import ConfigError
 
 Device = Literal["auto", "cpu", "gpu"]
+Runtime = Literal["tensorflow", "litert"]
 CHANNEL_NAME = re.compile(r"[a-z0-9_-]+")
 
 
@@ -110,6 +111,7 @@ class Settings:
         model: Name of a bundle in ``models/``, or a path to one.
         hop_s: Seconds from one label to the next; None takes the bundle's own.
         device: What the network runs on.
+        runtime: What runs it; ``litert`` takes the bundle's ``model.tflite`` and no TensorFlow.
         publish: ZeroMQ address that the label stream is bound to.
         replay: ZeroMQ address at which the journal answers, if there is one.
         journal: What is kept of the stream.
@@ -124,6 +126,7 @@ class Settings:
     model: str = "speech-music"
     hop_s: float | None = None
     device: Device = "auto"
+    runtime: Runtime = "tensorflow"
     publish: str = "tcp://127.0.0.1:5565"
     replay: str = "tcp://127.0.0.1:5566"
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -235,6 +238,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "sinks": _texts,
     "hop_s": lambda key, value: _number(key, value, low=0.01, high=60.0),
     "device": lambda key, value: _one_of(key, value, get_args(Device)),
+    "runtime": lambda key, value: _one_of(key, value, get_args(Runtime)),
     "journal": lambda key, value: _journal(_table(key, value)),
     "security": lambda key, value: _security(_table(key, value)),
     "labels": lambda key, value: _labels(_table(key, value)),

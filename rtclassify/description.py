@@ -17,6 +17,8 @@ from typing import Any
 from rtclassify.errors import BundleError
 
 SCHEMA = 1
+LIGHT = "model.tflite"
+"""The file of the light runtime, in bundles that have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Description:
         window: Samples in a window.
         hop: Samples from one window to the next, unless told otherwise.
         hop_unit: Samples in a cell, the audio of one column; every hop is a multiple of it.
+        heard: Samples that a column hears; 0 in bundles of older versions, which do not say it.
         digest: SHA-256 of ``model.keras`` in hex.
         created: UTC date and time, ISO 8601.
         frontend: Configuration of the front end.
@@ -48,6 +51,7 @@ class Description:
     window: int
     hop: int
     hop_unit: int
+    heard: int
     digest: str
     created: str
     frontend: Mapping[str, Any]
@@ -134,6 +138,7 @@ def describe(path: Path) -> Description:
             "use the version of rtclassify that made it."
         )
     names = {f.name for f in fields(Description)} - {"path", "digest"}
+    said.setdefault("heard", 0)
     try:
         kept = {name: said[name] for name in names}
         kept["labels"] = tuple(kept["labels"])

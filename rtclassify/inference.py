@@ -9,6 +9,7 @@ from rtclassify.bundle import Bundle
 from rtclassify.description import describe, find
 from rtclassify.engine import Engine, Graphs, fresh_columns
 from rtclassify.errors import UsageError
+from rtclassify.probe import prove
 from rtclassify.stream import Samples
 
 
@@ -27,7 +28,10 @@ def open_engine(model: str, *, hop_s: float | None = None, device: str = "auto")
     path = find(model)
     hop = describe(path).hop_samples(hop_s)
     runs_on = choose_device(device)
-    return engine_of(bundles.load(path), hop=hop, runs_on=runs_on)
+    bundle = bundles.read(path)
+    engine = engine_of(bundle, hop=hop, runs_on=runs_on)
+    prove(engine, bundle.description)
+    return engine
 
 
 def engine_of(bundle: Bundle, *, hop: int, runs_on: str) -> Engine:

@@ -20,7 +20,7 @@ from rich.console import Console
 from test_classify import audacity_segments, webvtt_segments
 from test_reports import command, refused
 
-from rtclassify.cli.export import ExportName
+from rtclassify.cli.export import SegmentName
 from rtclassify.cli.formats import SEGMENT_FORMATS
 from rtclassify.reports.segments import segments
 from rtclassify.stream import Segment
@@ -131,7 +131,7 @@ READERS = {
 
 
 def test_the_command_offers_every_format_and_each_has_a_reader() -> None:
-    assert set(get_args(ExportName)) == set(SEGMENT_FORMATS) == set(READERS)
+    assert set(get_args(SegmentName)) == set(SEGMENT_FORMATS) == set(READERS)
 
 
 @pytest.mark.parametrize("form", READERS)

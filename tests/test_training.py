@@ -22,6 +22,7 @@ from rtclassify.cli import app
 from rtclassify.corpus.dataset import LABELS, Clip, Heard
 from rtclassify.errors import DataError
 from rtclassify.evaluation.trial import CLEAN, UNHEARD
+from rtclassify.frontends.stft import Stft, by_fft
 from rtclassify.networks import assemble
 from rtclassify.stream import Samples
 from rtclassify.training import evaluate, fit, job, material, report, step
@@ -44,7 +45,7 @@ class Loudness:
     step = 10
     bands = 1
 
-    def frames(self, audio: tf.Tensor) -> tf.Tensor:
+    def frames(self, audio: tf.Tensor, _: Stft = by_fft) -> tf.Tensor:
         """Return the mean squares, shape (n, 10, 1)."""
         return keras.ops.mean(keras.ops.square(keras.ops.reshape(audio, (-1, 10, 10, 1))), axis=2)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from rtclassify.cli.output import opened
-from rtclassify.config import Device, Settings
+from rtclassify.config import Device, Runtime, Settings
 from rtclassify.errors import SourceError, UsageError
 
 FormatName = Literal["table", "jsonl", "csv", "audacity", "webvtt", "rttm", "textgrid", "jams"]
@@ -41,6 +41,9 @@ def classify(
         typer.Option("--hop", metavar="SECONDS", help="Seconds from one label to the next."),
     ] = None,
     device: Annotated[Device, typer.Option(help="What the network runs on.")] = "auto",
+    runtime: Annotated[
+        Runtime, typer.Option(help="What runs it: litert is light, see docs/light.md.")
+    ] = "tensorflow",
 ) -> None:
     """Label recordings of any length.
 
@@ -62,7 +65,7 @@ def classify(
     with opened(output) as out:
         console = Console(file=out)
         terminal = console if shown else Console(stderr=True)
-        engine = load_engine(model, hop_s=hop_s, device=device, terminal=terminal)
+        engine = load_engine(model, hop_s=hop_s, device=device, runtime=runtime, terminal=terminal)
         writer = made(console, engine.labels, engine.rate)
         writer.head()
         for path in files:

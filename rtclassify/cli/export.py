@@ -1,4 +1,4 @@
-"""``rtclassify export``: segments out of the journal."""
+"""``rtclassify export``: segments out of the journal, and models for the light runtime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from rtclassify.cli.report import Channels, Day, Place
+from rtclassify.cli.report import Channels, Day
+from rtclassify.config import Settings
 from rtclassify.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
     from rtclassify.reports.reading import Journal
     from rtclassify.reports.segments import Piece
 
-ExportName = Literal["csv", "audacity", "rttm", "webvtt", "textgrid", "jams"]
+SegmentName = Literal["csv", "audacity", "rttm", "webvtt", "textgrid", "jams"]
+ExportName = Literal[SegmentName, "tflite"]
 MILLISECONDS = 1000
 """The rate at which formats count: times of day are told in milliseconds."""
 
 
 def export(
-    journal: Place,
     form: Annotated[ExportName, typer.Option("--format", "-f")],
+    journal: Annotated[
+        Path | None, typer.Argument(help="The file that [journal] in the settings names.")
+    ] = None,
     day: Day = None,
     start: Annotated[
         str | None, typer.Option("--from", metavar="UTC", help="Such as 2026-03-14T09:00:00Z.")
@@ -38,14 +42,57 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="PATH", help="Where to write, instead of here."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With tflite: a model, or the path of one.")
+    ] = None,
 ) -> None:
-    """Write the segments of the journal.
+    """Write segments of the journal, or a light model.
 
     Of a UTC day, or of any time. Times count from the beginning of the day or from --from; CSV
     has times of day. All formats but CSV and RTTM speak of one channel. The daemon may write the
     journal meanwhile. Exit code 9: the journal is damaged; 2: there is none, or it has nothing of
     that time.
+
+    --format tflite takes --model alone, and puts model.tflite into its folder for --runtime litert.
     """
+    of_segments = (journal, day, start, end, channel, output)
+    if form == "tflite":
+        if any(of_segments):
+            raise UsageError("--format tflite exports a model; give --model NAME and no more.")
+        _export_model(model or Settings().model)
+        return
+    if model:
+        raise UsageError(f"--format {form} exports segments; --model goes with tflite alone.")
+    if journal is None:
+        raise UsageError(f"--format {form} exports segments of a journal; name its file.")
+    _export_segments(journal, form, day=day, start=start, end=end, channel=channel, output=output)
+
+
+def _export_model(name: str) -> None:
+    from rich.console import Console
+
+    from rtclassify.cli.loading import hushed, tensorflow
+    from rtclassify.description import LIGHT, find
+
+    path = find(name)
+    with Console(stderr=True).status(f"converting {name}"):
+        with tensorflow():
+            from rtclassify import bundle, conversion
+        with hushed():
+            conversion.export(bundle.read(path))
+    print(path / LIGHT)
+
+
+def _export_segments(
+    journal: Path,
+    form: SegmentName,
+    *,
+    day: str | None,
+    start: str | None,
+    end: str | None,
+    channel: Sequence[str] | None,
+    output: Path | None,
+) -> None:
     from rich.console import Console
 
     from rtclassify.cli.formats import SEGMENT_FORMATS

@@ -1,4 +1,4 @@
-"""Load a model without TensorFlow's greetings."""
+"""Open a model on the runtime that was asked for, without greetings."""
 
 from __future__ import annotations
 
@@ -8,36 +8,78 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rtclassify.config import Device, Runtime
+from rtclassify.errors import DependencyError, UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rtclassify.engine import Engine
 
 
-def load_engine(model: str, *, hop_s: float | None, device: str, terminal: Console) -> Engine:
+def load_engine(
+    model: str,
+    *,
+    hop_s: float | None,
+    device: Device,
+    terminal: Console,
+    runtime: Runtime = "tensorflow",
+) -> Engine:
     """Open the engine, with a word on `terminal` while that takes seconds.
 
-    What can be refused without TensorFlow is refused at once.
-
-    Raises:
-        BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
-        UsageError: If `device` is ``gpu`` and there is none.
+    What can be refused without TensorFlow is refused at once; see `open_engine`.
     """
     from rtclassify.description import describe, find
 
     describe(find(model)).hop_samples(hop_s)
     with terminal.status(f"loading {model}"):
+        return open_engine(model, hop_s=hop_s, device=device, runtime=runtime)
+
+
+def open_engine(model: str, *, hop_s: float | None, device: Device, runtime: Runtime) -> Engine:
+    """Open the engine on one of the runtimes.
+
+    Raises:
+        BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
+        DependencyError: If the runtime is not installed.
+        UsageError: If `device` is ``gpu`` and there is none, or the runtime is the light one.
+    """
+    if runtime == "litert":
+        from rtclassify import litert
+
+        if device == "gpu":
+            raise UsageError("The light runtime knows no GPU; leave device or runtime out.")
         with hushed():
-            from rtclassify.inference import open_engine
-        return open_engine(model, hop_s=hop_s, device=device)
+            return litert.open_engine(model, hop_s=hop_s)
+    with tensorflow(), _missing("matplotlib", "pandas"):
+        from rtclassify import inference
+    return inference.open_engine(model, hop_s=hop_s, device=device)
+
+
+@contextmanager
+def tensorflow() -> Iterator[None]:
+    """Import what needs TensorFlow, without its greetings.
+
+    Raises:
+        DependencyError: If it is not installed.
+    """
+    try:
+        with hushed():
+            yield
+    except ModuleNotFoundError as error:
+        if error.name not in {"tensorflow", "keras"}:
+            raise
+        raise DependencyError(
+            "TensorFlow is not installed here; install it, or label with --runtime litert."
+        ) from error
 
 
 @contextmanager
 def hushed() -> Iterator[None]:
     """Swallow what is written to standard error beneath Python.
 
-    TensorFlow's libraries write there while they are imported, before any setting of theirs is
-    read. Exceptions still come through.
+    TensorFlow's libraries and LiteRT write there while they load, whatever their settings say.
+    Exceptions still come through.
     """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -48,3 +90,19 @@ def hushed() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextmanager
+def _missing(*names: str) -> Iterator[None]:
+    """Let packages that are not loaded yet look as if they were not installed.
+
+    Keras loads these where they are installed, for things that we never ask of it: a fifth of
+    the seconds that TensorFlow takes to load.
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None stands for missing
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtclassify.alarm_settings import AlarmSettings
-from rtclassify.config import CHANNEL_NAME, ChannelSettings, Device, Settings, load, parse
+from rtclassify.config import CHANNEL_NAME, ChannelSettings, Device, Runtime, Settings, load, parse
 from rtclassify.errors import ConfigError, RtclassifyError
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def run(
         float | None, typer.Option("--hop", help="Seconds from one label to the next.")
     ] = None,
     device: Annotated[Device | None, typer.Option(help="What the network runs on.")] = None,
+    runtime: Annotated[
+        Runtime | None, typer.Option(help="What runs it: litert is light, see docs/light.md.")
+    ] = None,
     publish: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Where the label stream is bound to.")
     ] = None,
@@ -68,8 +71,8 @@ def run(
 
     start_logging(sys.stderr, os.environ, verbose=verbose)
     table = {
-        "model": model, "hop_s": hop_s, "device": device, "publish": publish,
-        "sinks": sink or None, "channel": _channels(source or []) or None,
+        "model": model, "hop_s": hop_s, "device": device, "runtime": runtime,
+        "publish": publish, "sinks": sink or None, "channel": _channels(source or []) or None,
     }  # fmt: skip
     flags = {key: value for key, value in table.items() if value is not None}
     try:
@@ -119,11 +122,13 @@ def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
     def reread() -> Settings:
         settings = read_settings(config, flags)
         _sinks(settings, Encoder(_info(settings), clock), clock)  # refuses what cannot be
-        if settings.device != first.device:
-            raise ConfigError(
-                f"device = {settings.device!r} cannot take the place of {first.device!r} while "
-                "the program runs; restart it."
-            )
+        for key in ("device", "runtime"):
+            said, was = getattr(settings, key), getattr(first, key)
+            if said != was:
+                raise ConfigError(
+                    f"{key} = {said!r} cannot take the place of {was!r} while the program runs; "
+                    "restart it."
+                )
         return settings
 
     engine: Engine | None = None
@@ -142,6 +147,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     """
     from rtclassify import pipeline
     from rtclassify.alarms.watch import Watch
+    from rtclassify.cli.loading import open_engine
     from rtclassify.cli.log import LogSink
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import without_password
@@ -162,7 +168,12 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         if engine is None or (engine.name, engine.hop) != (info.model, info.hop):
             log.info("loading %s", info.model)
             service.show(f"loading {info.model}")
-            engine = _load_engine(settings)
+            engine = open_engine(
+                settings.model,
+                hop_s=settings.hop_s,
+                device=settings.device,
+                runtime=settings.runtime,
+            )
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
@@ -267,11 +278,3 @@ def _found(channels: Sequence[ChannelSettings]) -> list[ChannelSettings]:
     else:
         log.info("listening to the default sound card")
     return [replace(c, source=here) if c.source == "auto" else c for c in channels]
-
-
-def _load_engine(settings: Settings) -> Engine:
-    from rtclassify.cli.loading import hushed
-
-    with hushed():
-        from rtclassify.inference import open_engine
-    return open_engine(settings.model, hop_s=settings.hop_s, device=settings.device)

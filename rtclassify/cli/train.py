@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import typer
 
-from rtclassify.cli.loading import hushed
+from rtclassify.cli.loading import tensorflow
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -53,7 +53,7 @@ def train(
 
     Ctrl-C ends training early and keeps the best so far.
     """
-    with hushed():
+    with tensorflow():
         from rtclassify.training.job import Job, run
         from rtclassify.training.material import Wanted
     job = Job(

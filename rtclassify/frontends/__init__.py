@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from rtclassify.errors import BundleError
+from rtclassify.frontends.stft import Stft, by_fft
 
 
 class Frontend(Protocol):
@@ -41,11 +42,12 @@ class Frontend(Protocol):
     def bands(self) -> int:
         """Values in a frame."""
 
-    def frames(self, audio: tf.Tensor) -> tf.Tensor:
+    def frames(self, audio: tf.Tensor, stft: Stft = by_fft) -> tf.Tensor:
         """Compute the frames of each row.
 
         Args:
             audio: Shape (n, samples), float32, nominally in [-1, 1].
+            stft: How to compute magnitudes; `by_convolution` for TensorFlow Lite.
 
         Returns:
             Shape (n, 1 + (samples - length) // step, bands), float32, finite for finite audio.

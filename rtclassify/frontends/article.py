@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from rtclassify.frontends.stft import Stft, by_fft
+
 
 @dataclass(frozen=True)
 class ArticleFrontend:
@@ -29,10 +31,10 @@ class ArticleFrontend:
     bands = 129
     fft_length = 256
 
-    def frames(self, audio: tf.Tensor) -> tf.Tensor:
+    def frames(self, audio: tf.Tensor, stft: Stft = by_fft) -> tf.Tensor:
         """Compute frames of shape (n, t, 129); see `Frontend.frames`."""
-        spectrum = tf.signal.stft(audio, self.length, self.step, self.fft_length)
-        return tf.math.log(tf.maximum(tf.abs(spectrum), self.floor))
+        spectrum = stft(audio, self.length, self.step, self.fft_length)
+        return tf.math.log(tf.maximum(spectrum, self.floor))
 
     def config(self) -> dict[str, Any]:
         """Return what `restore` needs."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from rtclassify.frontends.stft import Stft, by_fft
+
 
 @dataclass(frozen=True)
 class LogStft:
@@ -35,13 +37,13 @@ class LogStft:
     high_hz: float = 7_800.0
     floor: float = 1e-3
 
-    def frames(self, audio: tf.Tensor) -> tf.Tensor:
+    def frames(self, audio: tf.Tensor, stft: Stft = by_fft) -> tf.Tensor:
         """Compute frames of shape (n, t, bands); see `Frontend.frames`."""
-        return self.compressed(self.magnitudes(audio))
+        return self.compressed(self.magnitudes(audio, stft))
 
-    def magnitudes(self, audio: tf.Tensor) -> tf.Tensor:
+    def magnitudes(self, audio: tf.Tensor, stft: Stft = by_fft) -> tf.Tensor:
         """Compute the magnitude in each band, of the same shape."""
-        spectrum = tf.abs(tf.signal.stft(audio, self.length, self.step, self.length))
+        spectrum = stft(audio, self.length, self.step, self.length)
         mel = tf.signal.linear_to_mel_weight_matrix(
             self.bands, self.length // 2 + 1, self.rate, self.low_hz, self.high_hz
         )
