@@ -30,7 +30,7 @@ TURN_S = 0.1
 INPUTS = 64
 """Of one sound card; that many channels share a converter."""
 
-STAGES = {"columns_of": "features and trunk", "answers_of": "head"}
+STAGES = {"frames_of": "features", "columns_of": "trunk", "answers_of": "head"}
 CONVERT, WATCH, DECIDE, PUBLISH = "convert", "watch", "decide", "publish"
 ORDER = (CONVERT, *STAGES.values(), WATCH, DECIDE, PUBLISH)
 
