@@ -1,9 +1,9 @@
 """What most likely was going on, by the answers before and after each cell.
 
-Each of a model's answers is a chain of two states, yes and no. A cell's evidence is its log-odds,
-and a change of state has a price, so that what does not last is not believed and a boundary lies
-where the evidence turns. With two states Viterbi's algorithm is one number a cell: how far yes
-leads, of which no more than the price is carried on.
+A *state* says of every answer whether it is yes. A cell's evidence for a state is the sum of the
+log-odds of its answers, and a change of state has a price, so that what does not last is not
+believed and a boundary lies where the evidence turns. The price is the same however many answers
+change: speech that gives way to music is one change, and its evidence is that of both.
 
 Viterbi, "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm",
 IEEE Transactions on Information Theory 13(2), 1967.
@@ -12,6 +12,7 @@ IEEE Transactions on Information Theory 13(2), 1967.
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,11 @@ from rtclassify.overlap import Answers, Numbers
 
 SURE = 3.0
 """Log-odds beyond which an answer is no better evidence: a probability of 95 %."""
-WORTH_S = 0.5
-"""The price of a change, in seconds of sure evidence; what lasts twice as long is believed."""
+WORTH_S = 1.0
+"""The price of a change, in seconds of sure evidence of one answer; if one answer changes, it is
+believed when it lasts twice as long, if two do, when it lasts as long."""
+
+States = NDArray[np.intp]
 
 
 class Decoder:
@@ -36,12 +40,13 @@ class Decoder:
 
     def __init__(self, channels: int = 1, *, labels: int, threshold: float, cell_s: float) -> None:
         self._even = math.log(threshold / (1 - threshold))
-        self._price = np.array(SURE * WORTH_S / cell_s)
-        self._leads = np.zeros((channels, labels))
+        self._price = SURE * WORTH_S / cell_s
+        self._states = np.array([*product([False, True], repeat=labels)])
+        self._behind = np.zeros((channels, len(self._states)))
 
     def reset(self, channel: int = 0) -> None:
         """Forget a channel's cells: what follows does not continue them."""
-        self._leads[channel] = 0.0
+        self._behind[channel] = 0.0
 
     def decide(self, channels: Numbers, answers: Answers, *, final: int) -> NDArray[np.bool_]:
         """Say of the first `final` cells of some channels which answers are yes.
@@ -55,23 +60,52 @@ class Decoder:
         Returns:
             Shape (channels, final, labels).
         """
-        p = np.clip(answers.swapaxes(0, 1), 1e-9, 1 - 1e-9)
-        leads = np.clip(np.log(p / (1 - p)) - self._even, -SURE, SURE)
-        if not final:
-            return np.zeros((len(channels), 0, self._leads.shape[1]), bool)
-        before, carried = self._leads[channels], np.empty_like(leads[0])
-        for lead in leads:
-            np.minimum(before, self._price, out=carried)
-            np.maximum(carried, -self._price, out=carried)
-            before = np.add(lead, carried, out=lead)
-        self._leads[channels] = leads[final - 1]
-        return self._traced(leads)[:final].swapaxes(0, 1)
+        path = np.zeros((final, len(channels)), int)
+        if final:
+            p = np.clip(answers.swapaxes(0, 1), 1e-9, 1 - 1e-9)
+            odds = np.clip(np.log(p / (1 - p)) - self._even, -SURE, SURE)
+            worse = odds @ self._states.T
+            worse -= worse.max(axis=2, keepdims=True)
+            behind = self._behind[channels]
+            leader = behind.argmax(axis=1)
+            steady = np.all(worse[:, np.arange(len(channels)), leader] == 0.0, axis=0)
+            path[:, steady] = leader[steady]
+            self._behind[channels[steady]] = np.maximum(
+                behind[steady] + worse[:final, steady].sum(axis=0),
+                worse[final - 1, steady] - self._price,
+            )
+            if not steady.all():
+                path[:, ~steady], self._behind[channels[~steady]] = self._best(
+                    behind[~steady], worse[:, ~steady], final
+                )
+        return self._states[path.T]
 
-    def _traced(self, leads: Answers) -> NDArray[np.bool_]:
-        """Follow the best path back: a cell that can be either is as the one after it."""
-        cells = np.arange(len(leads))[:, np.newaxis, np.newaxis]
-        clear = np.abs(leads) > self._price
-        clear[-1] = True
-        decides = np.where(clear, cells, len(leads))
-        decides = np.minimum.accumulate(decides[::-1])[::-1]
-        return np.take_along_axis(leads >= 0, decides, axis=0)
+    def _best(self, behind: Answers, worse: Answers, final: int) -> tuple[States, Answers]:
+        """Find the best path through the final cells, and how far behind each state is then.
+
+        Args:
+            behind: How far behind the best state each one is, before the first cell; none is above
+                zero. Shape (channels, states).
+            worse: The same of each cell's own evidence, shape (cells, channels, states).
+            final: How many cells are final.
+        """
+        ahead = np.zeros_like(behind)
+        for cell in worse[: final - 1 : -1]:
+            ahead = self._carried(ahead + cell)
+        reached = []
+        for cell in worse[:final]:
+            behind = self._carried(behind) + cell
+            behind -= behind.max(axis=1, keepdims=True)
+            reached.append(behind)
+        state = (behind + ahead).argmax(axis=1)
+        path = [state]
+        for before in reached[-2::-1]:
+            stays = np.take_along_axis(before, state[:, np.newaxis], axis=1)[:, 0] >= -self._price
+            state = np.where(stays, state, before.argmax(axis=1))
+            path.append(state)
+        return np.array(path[::-1]), behind
+
+    def _carried(self, scores: Answers) -> Answers:
+        """Let each state be no farther behind the best one than a change costs."""
+        best: Answers = scores.max(axis=1, keepdims=True)
+        return np.maximum(scores - best, -self._price)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise, product
 
 import numpy as np
@@ -32,24 +33,45 @@ def column(*stretches: tuple[float, int]) -> Answers:
     return np.concatenate([np.full(n, p) for p, n in stretches])[:, np.newaxis]
 
 
-def worth(path: tuple[bool, ...], probs: list[float]) -> float:
-    """What a path is worth, by the definition."""
-    odds = [float(np.clip(np.log(p / (1 - p)), -SURE, SURE)) for p in probs]
-    evidence = sum(weight if yes else -weight for yes, weight in zip(path, odds, strict=True)) / 2
+def worth(path: Sequence[tuple[bool, ...]], probs: Answers) -> float:
+    """What a path is worth, by the definition; probabilities are of shape (cells, labels)."""
+    odds = np.clip(np.log(probs / (1 - probs)), -SURE, SURE)
+    evidence = float(np.where(path, odds, -odds).sum()) / 2
     return evidence - PRICE * sum(a != b for a, b in pairwise(path))
 
 
-@settings(deadline=None, max_examples=50)
-@given(probs=st.lists(st.floats(0.001, 0.999), min_size=1, max_size=9), scale=st.integers(1, 12))
-def test_all_at_once_it_is_the_best_of_all_paths(probs: list[float], scale: int) -> None:
+@settings(deadline=None, max_examples=60)
+@given(
+    probs=st.lists(st.tuples(*[st.floats(0.001, 0.999)] * 2), min_size=1, max_size=5),
+    scale=st.integers(1, 16),
+    labels=st.integers(1, 2),
+)
+def test_all_at_once_it_is_the_best_of_all_paths(
+    probs: list[tuple[float, float]], scale: int, labels: int
+) -> None:
     """Each probability holds for `scale` cells, so that changes are worth their price."""
-    long = np.repeat(probs, scale)[:, np.newaxis]
-    decided = One().of(long, final=len(long))[:, 0]
+    long = np.repeat(np.array(probs)[:, :labels], scale, axis=0)
+    decided = One(labels).of(long, final=len(long))
 
-    paths = product([False, True], repeat=len(probs))
-    held = [tuple(np.repeat(path, scale).tolist()) for path in paths]
-    best = max(worth(path, long[:, 0].tolist()) for path in held)
-    assert worth(tuple(decided.tolist()), long[:, 0].tolist()) >= best - 1e-6
+    states = product([False, True], repeat=labels)
+    paths = product(list(states), repeat=len(probs))
+    best = max(worth([s for s in path for _ in range(scale)], long) for path in paths)
+    assert worth([tuple(cell) for cell in decided.tolist()], long) >= best - 1e-6
+
+
+@settings(deadline=None)
+@given(data=st.data(), cells=st.integers(2, 60), seed=st.integers(0, 999))
+def test_in_how_many_parts_cells_become_final_does_not_matter_if_all_are_known(
+    data: st.DataObject, cells: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    answers = np.repeat(rng.random((cells, 2)), rng.integers(1, 20, cells), axis=0)
+    cut = data.draw(st.integers(0, len(answers)))
+    parts = One(2)
+
+    early, late = parts.of(answers, final=cut), parts.of(answers[cut:], final=len(answers) - cut)
+
+    assert np.concatenate([early, late]).tolist() == One(2).of(answers, final=len(answers)).tolist()
 
 
 def test_what_lasts_less_than_twice_the_price_is_not_believed() -> None:
@@ -86,15 +108,28 @@ def test_it_goes_on_where_it_was_until_it_is_reset() -> None:
     assert not one.of(column((0.3, 5)), final=5).any()
 
 
-def test_answers_do_not_meddle_with_each_other() -> None:
+def test_two_answers_that_change_at_once_are_one_change() -> None:
+    """What would be too short for one answer alone is believed of both."""
+    for cells, believed in (
+        (round(WORTH_S / CELL_S) - 1, False),
+        (round(WORTH_S / CELL_S) + 1, True),
+    ):
+        speech = column((1.0, 40), (0.0, cells), (1.0, 40))
+        answers = np.concatenate([speech, 1.0 - speech], axis=1)
+
+        assert One(2).of(answers, final=len(answers))[:, 1].any() == believed
+
+
+def test_channels_do_not_meddle_with_each_other() -> None:
     rng = np.random.default_rng(0)
-    answers = rng.random((60, 2))
+    answers = np.repeat(rng.random((3, 8, 2)), 9, axis=1)
+    decoder = Decoder(3, labels=2, threshold=0.5, cell_s=CELL_S)
 
-    both = One(2).of(answers, final=40)
+    together = decoder.decide(np.arange(3), answers, final=50)
 
-    for label in (0, 1):
-        alone = One().of(answers[:, [label]], final=40)
-        assert both[:, label].tolist() == alone[:, 0].tolist()
+    for channel in range(3):
+        alone = One(2).of(answers[channel], final=50)
+        assert together[channel].tolist() == alone.tolist()
 
 
 def test_the_threshold_is_where_evidence_begins() -> None:
