@@ -21,7 +21,7 @@ from rtclassify.overlap import Answers, Numbers
 
 SURE = 3.0
 """Log-odds beyond which an answer is no better evidence: a probability of 95 %."""
-WORTH_S = 1.0
+WORTH_S = 0.7
 """The price of a change, in seconds of sure evidence of one answer; if one answer changes, it is
 believed when it lasts twice as long, if two do, when it lasts as long."""
 
