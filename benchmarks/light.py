@@ -80,7 +80,16 @@ def exported(bundle: Path, folder: Path) -> Path:
     """Copy a bundle and put the file of the light runtime into the copy, if it has none."""
     copy = Path(shutil.copytree(bundle, folder / bundle.name))
     if not (copy / LIGHT).exists():
-        command = [sys.executable, "-m", "rtclassify", "export", "-f", "tflite", "--model", copy]
+        command = [
+            sys.executable,
+            "-m",
+            "rtclassify",
+            "export",
+            "-f",
+            "tflite",
+            "--model",
+            str(copy),
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return copy
 

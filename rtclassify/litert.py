@@ -52,6 +52,7 @@ def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
         DependencyError: If LiteRT is not installed.
     """
     try:
+        from ai_edge_litert import __version__ as version
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise DependencyError(
@@ -62,7 +63,7 @@ def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
         interpreter = Interpreter(model_content=content)
         graphs = Graphs(*(_graph(interpreter, name) for name in (COLUMNS, ANSWERS)))
         grid = Grid(said.window, said.hop_unit, said.heard)
-        engine = Engine(said, grid, graphs, hop=hop, runs_on="CPU, LiteRT")
+        engine = Engine(said, grid, graphs, hop=hop, runs_on=f"CPU, LiteRT {version}")
     except (ValueError, RuntimeError) as error:
         raise BundleError(
             f"{said.path / LIGHT} is not what `rtclassify export` makes "
