@@ -56,8 +56,7 @@ def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise DependencyError(
-            "The light runtime needs LiteRT, which is not installed here; "
-            "install rtclassify[litert]."
+            "The light runtime needs LiteRT, which is not installed here; install ai-edge-litert."
         ) from error
     try:
         interpreter = Interpreter(model_content=content)

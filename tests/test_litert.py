@@ -188,7 +188,7 @@ def test_a_machine_without_litert_is_told_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
 
-    assert "install rtclassify[litert]" in refusal(light)
+    assert "install ai-edge-litert" in refusal(light)
 
 
 def refusal(path: Path, **options: Any) -> str:
