@@ -27,7 +27,7 @@ from rtclassify.evaluation.trial import FRAME_S, LABELS, Trial
 from rtclassify.evaluation.truth import continued
 from rtclassify.inference import open_engine
 from rtclassify.pipeline import Pipeline
-from rtclassify.segments import Segmenter
+from rtclassify.segments import Segmenter, name_of
 from rtclassify.stream import AudioBlock, Segment
 
 HYSTERESIS = 0.1
@@ -95,7 +95,8 @@ def plain(engine: Engine, trial: Trial) -> Said:
     held, changes = scores[0] >= LabelSettings().threshold, []
     for at, probs in enumerate(scores):
         held = probs >= np.where(held, 0.5 - HYSTERESIS, 0.5 + HYSTERESIS)
-        changes += segmenter.take(at, at + 1, probs.tolist(), held.tolist(), silence=None)
+        name = name_of([label for label, yes in zip(engine.labels, held, strict=True) if yes])
+        changes += segmenter.take(at, at + 1, name, cells=1, probs=probs.tolist())
     changes += segmenter.close()
     return [(c.label, c.start * FRAME_S, c.end * FRAME_S) for c in changes if c.end is not None]
 

@@ -80,8 +80,7 @@ class Bundle:
 
 def grid_of(frontend: Frontend, network: Network) -> Grid:
     """Return where the columns of a network behind a front end stand."""
-    heard = (network.reach - 1) * frontend.step + frontend.length
-    return Grid(frontend.window, frontend.step * network.stride, heard)
+    return Grid(frontend.window, frontend.length, frontend.step, network.reach, network.stride)
 
 
 def save(
@@ -121,7 +120,7 @@ def save(
         window=frontend.window,
         hop=max(1, round(DEFAULT_HOP_S * frontend.rate / grid.cell)) * grid.cell,
         hop_unit=grid.cell,
-        heard=grid.heard,
+        grid=asdict(grid),
         digest=file_digest(path / "model.keras"),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         frontend=frontend.config(),

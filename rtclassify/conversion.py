@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 import keras
@@ -21,8 +20,7 @@ def export(bundle: Bundle) -> None:
         BundleError: If the bundle cannot be written, or the file scores the probe otherwise.
         DependencyError: If LiteRT, which proves the file, is not installed.
     """
-    content = convert(bundle)
-    said = replace(bundle.description, heard=bundle.grid.heard)
+    content, said = convert(bundle), bundle.description
     litert.engine_of(said, content, hop=said.hop)
     add_light(said, content)
 
@@ -30,21 +28,28 @@ def export(bundle: Bundle) -> None:
 def convert(bundle: Bundle) -> bytes:
     """Convert front end, trunk and head, for rows of any length and batches of any size."""
     trunk, head = bundle.model.get_layer("trunk"), bundle.model.get_layer("head")
-    kept = (None, bundle.grid.columns, *trunk.output_shape[2:])
+    bands, kept = bundle.frontend.bands, (bundle.grid.columns, *trunk.output_shape[2:])
 
-    def columns_of(rows: tf.Tensor) -> tf.Tensor:
-        return trunk(bundle.frontend.frames(rows, by_convolution), training=False)
+    def frames_of(audio: tf.Tensor) -> tf.Tensor:
+        return bundle.frontend.frames(audio, by_convolution)
+
+    def columns_of(frames: tf.Tensor) -> tf.Tensor:
+        return trunk(frames, training=False)
 
     def answers_of(columns: tf.Tensor) -> tf.Tensor:
         return head(columns, training=False)
 
     archive = keras.export.ExportArchive()
     archive.track(bundle.model)
-    archive.add_endpoint(litert.COLUMNS, columns_of, [tf.TensorSpec((None, None), tf.float32)])
-    archive.add_endpoint(litert.ANSWERS, answers_of, [tf.TensorSpec(kept, tf.float32)])
+    for name, graph, shape in (
+        (litert.FRAMES, frames_of, (None, None)),
+        (litert.COLUMNS, columns_of, (None, None, bands)),
+        (litert.ANSWERS, answers_of, (None, *kept)),
+    ):
+        archive.add_endpoint(name, graph, [tf.TensorSpec(shape, tf.float32)])
     with TemporaryDirectory() as folder:
         archive.write_out(folder, verbose=False)
-        names = [litert.COLUMNS, litert.ANSWERS]
+        names = list(litert.SIGNATURES)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
         try:
             return converter.convert()

@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rtclassify.overlap import Answers
+from rtclassify.overlap import Answers, Numbers
 
 SURE = 3.0
 """Log-odds beyond which an answer is no better evidence: a probability of 95 %."""
@@ -25,52 +25,53 @@ WORTH_S = 0.5
 
 
 class Decoder:
-    """Decide the cells of one channel, as many as are final, by them and by what came after.
+    """Decide the cells of many channels, as many as are final, by them and by what came after.
 
     Args:
+        channels: How many there are.
         labels: Scores of a cell.
         threshold: Probability that is evidence neither of yes nor of no.
         cell_s: Seconds in a cell.
     """
 
-    def __init__(self, labels: int, *, threshold: float, cell_s: float) -> None:
-        self._labels = labels
+    def __init__(self, channels: int = 1, *, labels: int, threshold: float, cell_s: float) -> None:
         self._even = math.log(threshold / (1 - threshold))
-        self._price = SURE * WORTH_S / cell_s
-        self.reset()
+        self._price = np.array(SURE * WORTH_S / cell_s)
+        self._leads = np.zeros((channels, labels))
 
-    def reset(self) -> None:
-        """Forget all cells: what follows does not continue them."""
-        self._leads = [0.0] * self._labels
+    def reset(self, channel: int = 0) -> None:
+        """Forget a channel's cells: what follows does not continue them."""
+        self._leads[channel] = 0.0
 
-    def decide(self, answers: Answers, *, final: int) -> NDArray[np.bool_]:
-        """Say of the first `final` cells which answers are yes.
+    def decide(self, channels: Numbers, answers: Answers, *, final: int) -> NDArray[np.bool_]:
+        """Say of the first `final` cells of some channels which answers are yes.
 
         Args:
-            answers: Probabilities of cells, shape (cells, labels): those that follow the last ones
-                that were final, and all that is known of later ones.
+            channels: Distinct.
+            answers: Probabilities of cells, shape (channels, cells, labels): those that follow the
+                last ones that were final, and all that is known of later ones.
             final: How many of them will not be asked about again.
 
         Returns:
-            Shape (final, labels).
+            Shape (channels, final, labels).
         """
-        p = np.clip(answers, 1e-9, 1 - 1e-9)
-        evidence = np.clip(np.log(p / (1 - p)) - self._even, -SURE, SURE)
-        decided = np.zeros((final, self._labels), bool)
-        if final:
-            for label, column in enumerate(evidence.T.tolist()):
-                decided[:, label] = self._decide(label, column, final)
-        return decided
+        p = np.clip(answers.swapaxes(0, 1), 1e-9, 1 - 1e-9)
+        leads = np.clip(np.log(p / (1 - p)) - self._even, -SURE, SURE)
+        if not final:
+            return np.zeros((len(channels), 0, self._leads.shape[1]), bool)
+        before, carried = self._leads[channels], np.empty_like(leads[0])
+        for lead in leads:
+            np.minimum(before, self._price, out=carried)
+            np.maximum(carried, -self._price, out=carried)
+            before = np.add(lead, carried, out=lead)
+        self._leads[channels] = leads[final - 1]
+        return self._traced(leads)[:final].swapaxes(0, 1)
 
-    def _decide(self, label: int, evidence: list[float], final: int) -> list[bool]:
-        price, lead, leads = self._price, self._leads[label], []
-        for weight in evidence:
-            lead = weight + min(price, max(-price, lead))
-            leads.append(lead)
-        self._leads[label] = leads[final - 1]
-        yes = lead >= 0
-        decided = []
-        for lead in reversed(leads):
-            yes = lead >= -price if yes else lead > price
-            decided.append(yes)
-        return decided[::-1][:final]
+    def _traced(self, leads: Answers) -> NDArray[np.bool_]:
+        """Follow the best path back: a cell that can be either is as the one after it."""
+        cells = np.arange(len(leads))[:, np.newaxis, np.newaxis]
+        clear = np.abs(leads) > self._price
+        clear[-1] = True
+        decides = np.where(clear, cells, len(leads))
+        decides = np.minimum.accumulate(decides[::-1])[::-1]
+        return np.take_along_axis(leads >= 0, decides, axis=0)

@@ -33,7 +33,7 @@ class Description:
         window: Samples in a window.
         hop: Samples from one window to the next, unless told otherwise.
         hop_unit: Samples in a cell, the audio of one column; every hop is a multiple of it.
-        heard: Samples that a column hears; 0 in bundles of older versions, which do not say it.
+        grid: What frames and columns hear: the arguments of `rtclassify.grid.Grid`.
         digest: SHA-256 of ``model.keras`` in hex.
         created: UTC date and time, ISO 8601.
         frontend: Configuration of the front end.
@@ -51,7 +51,7 @@ class Description:
     window: int
     hop: int
     hop_unit: int
-    heard: int
+    grid: Mapping[str, int]
     digest: str
     created: str
     frontend: Mapping[str, Any]
@@ -138,7 +138,6 @@ def describe(path: Path) -> Description:
             "use the version of rtclassify that made it."
         )
     names = {f.name for f in fields(Description)} - {"path", "digest"}
-    said.setdefault("heard", 0)
     try:
         kept = {name: said[name] for name in names}
         kept["labels"] = tuple(kept["labels"])

@@ -1,17 +1,19 @@
 """The engine: which audio is new, one batch for all channels, scores back to their windows.
 
-A window that follows its channel's previous one by a hop needs trunk columns of the hop alone;
-the others are kept from before. Every batch is made of *rows* of the same length, each the audio
-behind one hop's columns, so a first window is merely several rows. What computes is two functions
-of a *runtime*; nothing here knows which.
+A window that follows its channel's previous one by a hop needs the frames and columns of that hop
+alone; older ones are kept, in one array for all channels. The columns of a hop look at a *row* of
+frames; a window that follows none is made of several rows. What computes is three functions of a
+*runtime*; nothing here knows which.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtclassify.description import Description
 from rtclassify.grid import Grid
@@ -26,30 +28,27 @@ class Graphs:
     """What a runtime computes, in float32, for batches of any size from 1 to `BATCH`.
 
     Args:
-        columns_of: Rows of audio, shape (n, `Grid.row` of a hop's columns), to their columns,
-            shape (n, columns of the hop, *values).
+        frames_of: Audio, shape (n, samples), to its frames, shape (n, frames, bands).
+        columns_of: Rows of frames, shape (n, frames, bands), to their columns, shape
+            (n, columns, *values).
         answers_of: Columns of whole windows, shape (n, `Grid.columns`, *values), to probabilities,
             shape (n, columns, labels) or (n, 1, labels).
     """
 
+    frames_of: Callable[[Samples], Samples]
     columns_of: Callable[[Samples], Samples]
     answers_of: Callable[[Samples], Samples]
 
 
-def fresh_columns(grid: Grid, hop: int) -> int:
-    """Return how many columns of a window are new after a hop of `hop` samples."""
-    return min(hop // grid.cell, grid.columns)
-
-
 class Engine:
-    """A `Classifier` that keeps the trunk's columns between windows.
+    """A `Classifier` that keeps frames and columns between windows.
 
     Owned by one thread; serves one pipeline at a time.
 
     Args:
         description: What the bundle says of itself.
-        grid: Where its columns stand.
-        graphs: What computes them, for rows of `fresh_columns` columns.
+        grid: What its frames and columns hear.
+        graphs: What computes them.
         hop: Samples from one window to the next, a multiple of the bundle's `hop_unit`.
         runs_on: One line about the runtime and the device, for people.
     """
@@ -64,55 +63,117 @@ class Engine:
         self.window = grid.window
         self.hop = hop
         self.cell = grid.cell
-        self._grid = grid
-        self._graphs = graphs
-        self._fresh = fresh_columns(grid, hop)
-        self._row = grid.row(self._fresh)
-        self._kept: dict[str, tuple[int, Samples]] = {}
+        self.description = description
+        self.grid = grid
+        self.graphs = graphs
+        self._fresh = min(hop // grid.cell, grid.columns)
+        self._row = grid.frames(self._fresh)
+        self._new = min(hop // grid.step, self._row)
+        last = grid.columns - self._fresh
+        self._newest, self._whole = (last,), (*range(0, last, self._fresh), last)
+        self._seats: dict[str, int] = {}
+        self._starts: list[int | None] = []
         self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Compute a window, so that the first one is as fast as the others."""
+        for samples in (self.grid.samples(self._new), self.grid.samples(self._row)):
+            frames = self.graphs.frames_of(np.zeros((1, samples), np.float32))
+        columns = self.graphs.columns_of(frames)
+        window = (self.grid.columns, *columns.shape[2:])
+        self.graphs.answers_of(np.zeros((1, *window), np.float32))
+        self._frames = np.empty((0, self._row - self._new, *frames.shape[2:]), np.float32)
+        self._columns = np.empty((0, *window), np.float32)
 
     def reset(self) -> None:
         """Forget all audio."""
-        self._kept.clear()
+        self._starts = [None] * len(self._seats)
 
     def scores(self, windows: Sequence[Window]) -> Samples:
         """Score each window; see `Classifier.scores`."""
-        offsets = self._plan(windows)
-        rows = [
-            window.samples[first * self.cell : first * self.cell + self._row]
-            for window, firsts in zip(windows, offsets, strict=True)
-            for first in firsts
-        ]
-        fresh = iter(_batched(self._graphs.columns_of, np.stack(rows)))
-        columns = []
-        for window, firsts in zip(windows, offsets, strict=True):
-            _, before = self._kept.get(window.channel, (0, None))
-            now = np.empty((self._grid.columns, *self._values), np.float32)
-            if len(firsts) == 1 and before is not None:
-                now[: -self._fresh] = before[self._fresh :]
-            for first in firsts:
-                now[first : first + self._fresh] = next(fresh)
-            self._kept[window.channel] = (window.start, now)
-            columns.append(now)
-        return self._grid.per_cell(_batched(self._graphs.answers_of, np.stack(columns)))
+        seats = np.array([self._seat(window.channel) for window in windows])
+        firsts = self._plan(windows, seats.tolist())
+        follows = np.array([mine is self._newest for mine in firsts])
+        ends = np.cumsum([len(mine) for mine in firsts])
+        rounds = [np.array(places) for places in _rounds(seats.tolist())]
+        rows = self._heard(windows, firsts, follows)
+        newest = ends - 1
+        for places in rounds:
+            late = places[follows[places]]
+            rows[newest[late], : -self._new] = self._frames[seats[late]]
+            self._frames[seats[places]] = rows[newest[places], self._new :]
+        made = _batched(self.graphs.columns_of, rows)
+        columns = np.empty((len(windows), *self._columns.shape[1:]), np.float32)
+        for place in np.flatnonzero(~follows).tolist():
+            mine = firsts[place]
+            for first, fresh in zip(mine, made[ends[place] - len(mine) : ends[place]], strict=True):
+                columns[place, first : first + self._fresh] = fresh
+        for places in rounds:
+            late = places[follows[places]]
+            columns[late, : -self._fresh] = self._columns[seats[late], self._fresh :]
+            columns[late, -self._fresh :] = made[newest[late]]
+            self._columns[seats[places]] = columns[places]
+        return self.grid.per_cell(_batched(self.graphs.answers_of, columns))
 
-    def _plan(self, windows: Sequence[Window]) -> list[Sequence[int]]:
+    def _heard(
+        self, windows: Sequence[Window], firsts: Sequence[Sequence[int]], follows: NDArray[np.bool_]
+    ) -> Samples:
+        """Return the rows of all windows; where one follows another, only its new frames are set.
+
+        Those are the last ones of its row.
+        """
+        late: list[Samples] = []
+        whole: list[Samples] = []
+        row, new = self.grid.samples(self._row), self.grid.samples(self._new)
+        for window, mine in zip(windows, firsts, strict=True):
+            for first in mine:
+                audio = window.samples[first * self.cell : first * self.cell + row]
+                if mine is self._newest:
+                    late.append(audio[-new:])
+                else:
+                    whole.append(audio)
+        is_late = np.repeat(follows, [len(mine) for mine in firsts])
+        rows = np.empty((len(is_late), self._row, *self._frames.shape[2:]), np.float32)
+        if late:
+            rows[is_late, -self._new :] = _batched(self.graphs.frames_of, np.stack(late))
+        if whole:
+            rows[~is_late] = _batched(self.graphs.frames_of, np.stack(whole))
+        return rows
+
+    def _seat(self, channel: str) -> int:
+        """Return where a channel's columns are kept; a new channel gets a place of its own."""
+        seat = self._seats.setdefault(channel, len(self._seats))
+        if seat == len(self._starts):
+            self._starts.append(None)
+        if seat == len(self._columns):
+            self._frames, self._columns = _roomier(self._frames), _roomier(self._columns)
+        return seat
+
+    def _plan(self, windows: Sequence[Window], seats: Sequence[int]) -> list[Sequence[int]]:
         """Say which columns of each window must be computed: the first column of each row."""
-        last = self._grid.columns - self._fresh
-        whole = [*range(0, last, self._fresh), last]
-        previous = {channel: start for channel, (start, _) in self._kept.items()}
         plan: list[Sequence[int]] = []
-        for window in windows:
-            follows = previous.get(window.channel) == window.start - self.hop
-            plan.append([last] if follows else whole)
-            previous[window.channel] = window.start
+        for window, seat in zip(windows, seats, strict=True):
+            follows = self._starts[seat] == window.start - self.hop
+            plan.append(self._newest if follows else self._whole)
+            self._starts[seat] = window.start
         return plan
 
-    def _warm_up(self) -> None:
-        """Call both graphs, so that the first window is as fast as the others."""
-        columns = self._graphs.columns_of(np.zeros((1, self._row), np.float32))
-        self._values = columns.shape[2:]
-        self._graphs.answers_of(np.zeros((1, self._grid.columns, *self._values), np.float32))
+
+def _rounds(seats: Sequence[int]) -> list[list[int]]:
+    """Part the places of windows so that no channel is twice in one part, in order."""
+    rounds: list[list[int]] = []
+    seen: Counter[int] = Counter()
+    for place, seat in enumerate(seats):
+        if seen[seat] == len(rounds):
+            rounds.append([])
+        rounds[seen[seat]].append(place)
+        seen[seat] += 1
+    return rounds
+
+
+def _roomier(kept: Samples) -> Samples:
+    """Return an array with room for twice as many channels, at least one."""
+    return np.concatenate([kept, np.zeros((max(1, len(kept)), *kept.shape[1:]), np.float32)])
 
 
 def _batched(graph: Callable[[Samples], Samples], rows: Samples) -> Samples:

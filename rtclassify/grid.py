@@ -11,26 +11,44 @@ from rtclassify.stream import Samples
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What a model's columns hear, all in samples.
+    """What a model's frames and columns hear.
 
     Args:
         window: Samples in a window.
-        cell: Samples from one column to the next; a *cell* is the audio that a column answers for.
-        heard: Samples that a column hears.
+        length: Samples in a frame.
+        step: Samples from one frame to the next.
+        reach: Frames that a column looks at.
+        stride: Frames from one column to the next.
     """
 
     window: int
-    cell: int
-    heard: int
+    length: int
+    step: int
+    reach: int
+    stride: int
+
+    @property
+    def cell(self) -> int:
+        """Samples from one column to the next; a *cell* is the audio that a column answers for."""
+        return self.step * self.stride
+
+    @property
+    def heard(self) -> int:
+        """Samples that a column hears."""
+        return self.samples(self.reach)
 
     @property
     def columns(self) -> int:
         """Columns of a window."""
         return 1 + (self.window - self.heard) // self.cell
 
-    def row(self, columns: int) -> int:
-        """Return the samples that so many columns hear together."""
-        return (columns - 1) * self.cell + self.heard
+    def frames(self, columns: int) -> int:
+        """Return the frames that so many columns look at together."""
+        return (columns - 1) * self.stride + self.reach
+
+    def samples(self, frames: int) -> int:
+        """Return the samples that so many frames hear together."""
+        return (frames - 1) * self.step + self.length
 
     def per_cell(self, answers: Samples) -> Samples:
         """Give each cell of a window the answer of the column whose middle is nearest to its own.

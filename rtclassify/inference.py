@@ -7,10 +7,9 @@ import tensorflow as tf
 from rtclassify import bundle as bundles
 from rtclassify.bundle import Bundle
 from rtclassify.description import describe, find
-from rtclassify.engine import Engine, Graphs, fresh_columns
+from rtclassify.engine import Engine, Graphs
 from rtclassify.errors import UsageError
 from rtclassify.probe import prove
-from rtclassify.stream import Samples
 
 
 def open_engine(model: str, *, hop_s: float | None = None, device: str = "auto") -> Engine:
@@ -36,29 +35,30 @@ def open_engine(model: str, *, hop_s: float | None = None, device: str = "auto")
 
 def engine_of(bundle: Bundle, *, hop: int, runs_on: str) -> Engine:
     """Make the engine of a loaded bundle and warm it up."""
-    graphs = _compile(bundle, fresh=fresh_columns(bundle.grid, hop))
-    return Engine(bundle.description, bundle.grid, graphs, hop=hop, runs_on=runs_on)
+    return Engine(bundle.description, bundle.grid, _compile(bundle), hop=hop, runs_on=runs_on)
 
 
-def _compile(bundle: Bundle, *, fresh: int) -> Graphs:
-    trunk, head, grid = bundle.model.get_layer("trunk"), bundle.model.get_layer("head"), bundle.grid
-    kept = (None, grid.columns, *trunk.output_shape[2:])
+def _compile(bundle: Bundle) -> Graphs:
+    trunk, head = bundle.model.get_layer("trunk"), bundle.model.get_layer("head")
+    frames, kept = (None, bundle.frontend.bands), (bundle.grid.columns, *trunk.output_shape[2:])
 
-    @tf.function(input_signature=[tf.TensorSpec((None, grid.row(fresh)), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32)])
+    def frames_of(audio: tf.Tensor) -> tf.Tensor:
+        return bundle.frontend.frames(audio)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *frames), tf.float32)])
     def columns_of(rows: tf.Tensor) -> tf.Tensor:
-        return trunk(bundle.frontend.frames(rows), training=False)
+        return trunk(rows, training=False)
 
-    @tf.function(input_signature=[tf.TensorSpec(kept, tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *kept), tf.float32)])
     def answers_of(columns: tf.Tensor) -> tf.Tensor:
         return head(columns, training=False)
 
-    def columns_now(rows: Samples) -> Samples:
-        return columns_of(rows).numpy()
-
-    def answers_now(columns: Samples) -> Samples:
-        return answers_of(columns).numpy()
-
-    return Graphs(columns_now, answers_now)
+    return Graphs(
+        lambda audio: frames_of(audio).numpy(),
+        lambda rows: columns_of(rows).numpy(),
+        lambda columns: answers_of(columns).numpy(),
+    )
 
 
 def choose_device(device: str) -> str:

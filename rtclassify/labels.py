@@ -8,23 +8,23 @@ heard. It knows no clock; times come with the hops.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
-from rtclassify.decoding import Decoder
-from rtclassify.overlap import Agreed, Answers, Overlap
+from rtclassify.finals import DecidedHop
 from rtclassify.segments import SILENCES, Change, Segmenter, name_of
 from rtclassify.stream import (
     CaptureLost,
     CaptureState,
     ChannelStatus,
     Event,
+    Framing,
     Gap,
     Label,
     Level,
@@ -41,16 +41,13 @@ UNSURE = "unsure"
 NAMES_WITHOUT_ANSWER = (name_of([]), UNSURE, *SILENCES)
 """What a label can be called besides the model's answers."""
 
-MOSTLY = 0.5
-"""Share of a hop's cells in which an answer is yes, from which on it is for the hop."""
-
 HYSTERESIS_DB = 3.0
 """How far above the silence level audio must rise to end a silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One hop of the grid, ``[start, end)``: how loud it is, and whether it is digital zero."""
+    """One hop of the framing, ``[start, end)``: how loud it is, and whether it is digital zero."""
 
     start: int
     end: int
@@ -65,14 +62,15 @@ def measure(samples: Samples, *, start: int) -> Hop:
         samples: Mono, shape (hop,).
         start: Index of its first sample.
     """
-    peak = float(np.max(np.abs(samples)))
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    peak = max(float(samples.max()), -float(samples.min()))
+    wide = samples.astype(np.float64)
+    rms = math.sqrt(float(wide @ wide) / len(wide))
     level = Level(_dbfs(rms), _dbfs(peak))
     return Hop(start, start + len(samples), level, peak <= DITHERED_ZERO)
 
 
 def _dbfs(amplitude: float) -> float | None:
-    return 20.0 * float(np.log10(amplitude)) if amplitude > 0.0 else None
+    return 20.0 * math.log10(amplitude) if amplitude > 0.0 else None
 
 
 @dataclass(slots=True)
@@ -95,28 +93,20 @@ class Labeller:
     Args:
         channel: The configured name.
         answers: The model's labels, in the order of its scores.
-        rate: Samples per second.
-        window: Samples in a window.
-        hop: Samples from one window to the next, a multiple of `cell`.
-        cell: Samples that one score speaks for.
+        framing: How the classifier cuts audio.
         settings: Thresholds and durations.
     """
 
     def __init__(
-        self,
-        channel: str,
-        answers: tuple[str, ...],
-        *,
-        rate: int,
-        window: int,
-        hop: int,
-        cell: int,
-        settings: LabelSettings,
+        self, channel: str, answers: tuple[str, ...], framing: Framing, settings: LabelSettings
     ) -> None:
         self._channel = channel
         self._answers = answers
-        self._settings = settings
-        self._silent_hops = max(1, round(settings.silence_after_s * rate / hop))
+        self._names: dict[tuple[bool, ...], str] = {}
+        self._threshold = settings.threshold
+        self._wavering = settings.threshold - settings.doubt, settings.threshold + settings.doubt
+        self._silence_dbfs = settings.silence_dbfs
+        self._silent_hops = max(1, round(settings.silence_after_s * framing.rate / framing.hop))
         self._lost = 0
         self._line: Line | None = None
         self._state: CaptureState = "no-capture"
@@ -126,18 +116,10 @@ class Labeller:
         self._last: Hop | None = None
         self._end = 0
         self._label: str | None = None
-        self._cell = cell
-        self._hop_cells = hop // cell
-        self._unlabelled: deque[_Heard] = deque(maxlen=window // hop)
-        self._overlap = Overlap(
-            cells=window // cell,
-            hop=self._hop_cells,
-            lag=min(round(settings.final_after_s * rate / hop), window // hop - 1),
-            labels=len(answers),
-        )
-        self._decoder = Decoder(len(answers), threshold=settings.threshold, cell_s=cell / rate)
+        self._cell = framing.cell
+        self._unlabelled: deque[_Heard] = deque(maxlen=framing.window // framing.hop)
         self._segmenter = Segmenter(
-            answers, min_cells=max(1, round(settings.min_segment_s * rate / cell))
+            answers, min_cells=max(1, round(settings.min_segment_s * framing.rate / framing.cell))
         )
 
     @property
@@ -157,90 +139,84 @@ class Labeller:
         self._quiet_run = [*self._quiet_run, hop][-self._silent_hops :] if quiet else []
         self._last = hop
         events = self._enter(self._state_of_run(), "", self._start_of_state(hop))
+        if events:
+            for heard in self._unlabelled:
+                if heard.hop.start >= self._since:
+                    heard.state = self._state
         self._unlabelled.append(_Heard(hop, self._stamp(hop.end), self._state))
-        for heard in self._unlabelled:
-            if heard.hop.start >= self._since:
-                heard.state = self._state
         return events
 
-    def scored(self, scores: Samples) -> list[Event]:
-        """Take the scores of the window that ends with the last hop heard.
+    def scored(self, probs: Sequence[float], decided: Sequence[DecidedHop]) -> list[Event]:
+        """Take what the window that ends with the last hop heard says.
 
         Args:
-            scores: Probabilities of its cells, shape (window // cell, labels).
+            probs: Mean probability of each answer over that hop.
+            decided: The hops that are decided by it.
         """
-        newest = scores[-self._hop_cells :].astype(np.float64)
-        yes = newest.mean(axis=0) >= self._settings.threshold
-        provisional = self._labelled(self._unlabelled[-1], newest, yes, final=False)
+        held = tuple([prob >= self._threshold for prob in probs])
+        provisional = self._labelled(self._unlabelled[-1], probs, held, final=False)
         self._label = provisional.label
-        return [provisional, *self._finals(self._overlap.add(scores))]
+        return [provisional, *self._finals(decided)]
 
-    def gap(self, gap: Gap) -> list[Event]:
-        """Take a gap: what was open ends where it begins."""
-        closed = self.finish()
-        self._overlap.reset()
-        self._decoder.reset()
+    def gap(self, gap: Gap, decided: Sequence[DecidedHop]) -> list[Event]:
+        """Take a gap: what was open ends where it begins; `decided` is what is left before it."""
+        closed = self.finish(decided)
         self._unlabelled.clear()
         self._lost += gap.end - gap.start
         self._end = gap.end
         self._quiet_run = []
         return closed
 
-    def lost(self, lost: CaptureLost) -> list[Event]:
-        """Take the news that capture stopped."""
-        closed = self.finish()
+    def lost(self, lost: CaptureLost, decided: Sequence[DecidedHop]) -> list[Event]:
+        """Take the news that capture stopped; `decided` is what is left before it."""
+        closed = self.finish(decided)
         self._quiet_run = []
         self._label = None
         return closed + self._enter("no-capture", lost.reason, self._end)
 
-    def finish(self) -> list[Event]:
-        """Make final what was classified, and close what is open."""
-        finals = self._finals(self._overlap.flush())
+    def finish(self, decided: Sequence[DecidedHop]) -> list[Event]:
+        """Label the last hops for good, and close what is open."""
+        finals = self._finals(decided)
         return finals + self._segments(self._segmenter.close())
 
-    def _finals(self, agreed: Agreed) -> list[Event]:
+    def _finals(self, decided: Sequence[DecidedHop]) -> list[Event]:
         """Label the oldest hops for good, and let segments grow by their cells."""
-        shape = (-1, self._hop_cells, len(self._answers))
-        hops = agreed.answers[: agreed.final].reshape(shape)
-        decided = self._decoder.decide(agreed.answers, final=agreed.final).reshape(shape)
         events: list[Event] = []
-        for answers, yes in zip(hops, decided, strict=True):
+        for hop in decided:
             heard = self._unlabelled.popleft()
-            mostly = yes.mean(axis=0) >= MOSTLY
-            events.append(self._labelled(heard, answers, mostly, final=True))
+            events.append(self._labelled(heard, hop.probs, hop.held, final=True))
             start = heard.hop.start
-            for probs, held in zip(answers.tolist(), yes.tolist(), strict=True):
-                events += self._segments(
-                    self._segmenter.take(
-                        start, start + self._cell, probs, held, silence=heard.silence
-                    )
-                )
-                start += self._cell
+            for cells, held, probs in hop.runs:
+                end = start + cells * self._cell
+                label = heard.silence or self._name(held)
+                changes = self._segmenter.take(start, end, label, cells=cells, probs=probs)
+                events += self._segments(changes)
+                start = end
         return events
 
     def _labelled(
-        self, heard: _Heard, answers: Answers, yes: NDArray[np.bool_], *, final: bool
+        self, heard: _Heard, probs: Sequence[float], held: tuple[bool, ...], *, final: bool
     ) -> Label:
-        """Label a hop by its cells' answers, shape (cells, labels), and which of them are yes."""
-        probs = dict(zip(self._answers, answers.mean(axis=0).tolist(), strict=True))
+        """Label a hop; neither an answer nor `other` is earned if the likeliest one wavers."""
+        low, high = self._wavering
+        name = UNSURE if low < max(probs) < high else self._name(held)
         return Label(
-            self._channel, heard.hop.start, heard.hop.end, probs,
-            heard.silence or self._name(probs, yes),
+            self._channel, heard.hop.start, heard.hop.end,
+            dict(zip(self._answers, probs, strict=True)), heard.silence or name,
             final, heard.hop.level, self._lost, heard.captured,
         )  # fmt: skip
 
-    def _name(self, probs: Mapping[str, float], yes: NDArray[np.bool_]) -> str:
-        """Name what is heard; neither an answer nor `other` is earned if the likeliest wavers."""
-        threshold, doubt = self._settings.threshold, self._settings.doubt
-        if threshold - doubt < max(probs.values()) < threshold + doubt:
-            return UNSURE
-        return name_of([answer for answer, held in zip(probs, yes, strict=True) if held])
+    def _name(self, held: tuple[bool, ...]) -> str:
+        if held not in self._names:
+            answers = zip(self._answers, held, strict=True)
+            self._names[held] = name_of([answer for answer, yes in answers if yes])
+        return self._names[held]
 
     def _is_quiet(self, hop: Hop) -> bool:
         if hop.zero or hop.level.rms_dbfs is None:
             return True
         margin = HYSTERESIS_DB if self._state == "silence" else 0.0
-        return hop.level.rms_dbfs < self._settings.silence_dbfs + margin
+        return hop.level.rms_dbfs < self._silence_dbfs + margin
 
     def _state_of_run(self) -> CaptureState:
         run = self._quiet_run

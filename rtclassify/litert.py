@@ -18,7 +18,7 @@ from rtclassify.stream import Samples
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
-COLUMNS, ANSWERS = "columns", "answers"
+SIGNATURES = FRAMES, COLUMNS, ANSWERS = "frames", "columns", "answers"
 """The file's signatures, as `Graphs` has them: one input, one output."""
 
 
@@ -60,9 +60,9 @@ def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
         ) from error
     try:
         interpreter = Interpreter(model_content=content)
-        graphs = Graphs(*(_graph(interpreter, name) for name in (COLUMNS, ANSWERS)))
-        grid = Grid(said.window, said.hop_unit, said.heard)
-        engine = Engine(said, grid, graphs, hop=hop, runs_on=f"CPU, LiteRT {version}")
+        graphs = Graphs(*(_graph(interpreter, name) for name in SIGNATURES))
+        runs_on = f"CPU, LiteRT {version}"
+        engine = Engine(said, Grid(**said.grid), graphs, hop=hop, runs_on=runs_on)
     except (ValueError, RuntimeError) as error:
         raise BundleError(
             f"{said.path / LIGHT} is not what `rtclassify export` makes "

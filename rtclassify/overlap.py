@@ -1,4 +1,4 @@
-"""What overlapping windows agree on: one answer for each cell of audio.
+"""What overlapping windows agree on: one answer for each cell of audio, of many channels at once.
 
 A cell is heard by every window that reaches over it. In the middle of a window its column has
 heard what comes before and what comes after; at an edge it has heard one side alone. The answers
@@ -7,6 +7,7 @@ are therefore averaged with weights that grow from the edges to the middle.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,72 +16,82 @@ from numpy.typing import NDArray
 from rtclassify.stream import Samples
 
 Answers = NDArray[np.float64]
+Numbers = NDArray[np.intp]
+"""Of channels, counted from 0."""
 
 
 class Agreed(NamedTuple):
-    """What windows agree on so far.
+    """What windows agree on so far, of channels that wait for equally much.
 
     Args:
-        answers: Oldest first, shape (cells, labels): those that became final, and what is known of
-            the cells after them.
+        which: Places of the channels among those that were asked about.
+        answers: Oldest first, shape (channels, cells, labels): those that became final, and what
+            is known of the cells after them.
         final: How many became final.
     """
 
+    which: Numbers
     answers: Answers
     final: int
 
 
 class Overlap:
-    """The weighted mean, cell by cell, of the windows over one stretch of contiguous audio.
+    """The weighted mean, cell by cell, of the windows over stretches of contiguous audio.
 
-    Each window begins a hop after the one before it. A hop's answer is *final*, and handed out
-    once, when the window that ends `lag` hops after it was added. Hops are counted backwards from
-    a window's end; cells that precede the first window's first whole hop get no answer.
+    Each window begins a hop after its channel's one before. A hop's answer is *final*, and handed
+    out once, when the window that ends `lag` hops after it was added. Hops are counted backwards
+    from a window's end; cells that precede the first window's first whole hop get no answer.
 
     Args:
+        channels: How many there are.
         cells: Cells in a window.
         hop: Cells in a hop.
         lag: Hops of later audio that a hop waits for; a window holds at least `lag` + 1 hops.
         labels: Scores of a cell.
     """
 
-    def __init__(self, *, cells: int, hop: int, lag: int, labels: int) -> None:
+    def __init__(self, channels: int = 1, *, cells: int, hop: int, lag: int, labels: int) -> None:
         to_edge = np.minimum(np.arange(cells), np.arange(cells)[::-1])
         self._weights = 1.0 + to_edge[:, np.newaxis]
         self._hop = hop
+        self._first = cells // hop * hop
         self._kept = lag * hop
-        self._labels = labels
-        self.reset()
+        self._sums = np.zeros((channels, cells, labels))
+        self._heard = np.zeros((channels, cells, 1))
+        self._waiting = np.zeros(channels, int)
 
-    def reset(self) -> None:
-        """Forget all windows: what follows does not overlap with them."""
-        cells = len(self._weights)
-        self._sums = np.zeros((cells, self._labels))
-        self._heard = np.zeros((cells, 1))
-        self._waiting = 0
+    def reset(self, channel: int = 0) -> None:
+        """Forget a channel's windows: what follows does not overlap with them."""
+        self._sums[channel] = self._heard[channel] = self._waiting[channel] = 0
 
-    def add(self, scores: Samples) -> Agreed:
-        """Take the next window's scores, shape (cells, labels); whole hops become final."""
-        if self._heard.any():
-            self._waiting += self._hop
-        else:
-            self._waiting = len(scores) // self._hop * self._hop
-        self._sums = _moved(self._sums, self._hop) + self._weights * scores
-        self._heard = _moved(self._heard, self._hop) + self._weights
-        return self._take(keep=self._kept)
+    def add(self, channels: Numbers, scores: Samples) -> Iterator[Agreed]:
+        """Take the next window of each of some channels; whole hops become final.
 
-    def flush(self) -> Agreed:
-        """Hand out, as final, what waits for later audio."""
-        return self._take(keep=0)
+        Args:
+            channels: Distinct.
+            scores: Shape (channels, cells, labels).
+        """
+        follows = self._heard[channels].any(axis=(1, 2))
+        self._waiting[channels] += np.where(follows, self._hop, self._first)
+        self._sums[channels] = self._moved(self._sums[channels]) + self._weights * scores
+        self._heard[channels] = self._moved(self._heard[channels]) + self._weights
+        return self._take(channels, keep=self._kept)
 
-    def _take(self, *, keep: int) -> Agreed:
-        keep = min(keep, self._waiting)
-        final = self._waiting - keep
-        known = slice(len(self._sums) - self._waiting, None)
-        self._waiting = keep
-        return Agreed(self._sums[known] / self._heard[known], final)
+    def flush(self, channel: int = 0) -> Agreed:
+        """Hand out, as final, what of a channel waits for later audio."""
+        return next(self._take(np.array([channel]), keep=0))
 
+    def _take(self, channels: Numbers, *, keep: int) -> Iterator[Agreed]:
+        waiting = self._waiting[channels]
+        self._waiting[channels] = np.minimum(keep, waiting)
+        for count in np.unique(waiting).tolist():
+            which = np.flatnonzero(waiting == count)
+            known = np.s_[channels[which], self._sums.shape[1] - count :]
+            answers = self._sums[known] / self._heard[known]
+            yield Agreed(which, answers, count - min(keep, count))
 
-def _moved(rows: Answers, by: int) -> Answers:
-    """Drop the oldest rows and append zeros for new ones."""
-    return np.concatenate([rows[by:], np.zeros_like(rows[:by])])
+    def _moved(self, rows: Answers) -> Answers:
+        """Drop the oldest cells and append zeros for new ones."""
+        moved = np.zeros_like(rows)
+        moved[:, : -self._hop] = rows[:, self._hop :]
+        return moved

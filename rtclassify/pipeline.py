@@ -6,13 +6,16 @@ shows in its events. `run` is the one loop around it, for the daemon and for rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from rtclassify.alarms.readings import Reading
 from rtclassify.alarms.watch import Watch
 from rtclassify.clock import Clock
 from rtclassify.config import LabelSettings
+from rtclassify.finals import Finals
 from rtclassify.labels import Labeller
 from rtclassify.ring import Wakeup
 from rtclassify.stream import (
@@ -21,19 +24,22 @@ from rtclassify.stream import (
     ChannelStatus,
     Classifier,
     Event,
+    Framing,
     Gap,
     Heartbeat,
     Item,
     Label,
     Opened,
+    Samples,
     Sink,
     Source,
+    Window,
 )
 from rtclassify.windower import HeardHop, Windower
 
 HEARTBEAT_S = 1.0
 TURN_S = 0.1
-
+NO_SCORES: Samples = np.empty(0, np.float32)
 
 News = HeardHop | Reading | Gap | CaptureLost | Opened
 
@@ -48,6 +54,8 @@ class Pipeline:
         channels: Names of the channels whose items will come.
         settings: How scores become labels.
         watches: What watches each channel; None where nobody wants alarms.
+        stagger: Whether channels that begin together come due one after the other, over a hop,
+            rather than all at once.
     """
 
     def __init__(
@@ -56,19 +64,28 @@ class Pipeline:
         channels: Sequence[str],
         settings: LabelSettings,
         watches: Mapping[str, Watch] | None = None,
+        *,
+        stagger: bool = False,
     ) -> None:
         classifier.reset()
         self._classifier = classifier
         self._watches = watches or {}
-        grid = {"window": classifier.window, "hop": classifier.hop}
-        self._windowers = {name: Windower(name, **grid) for name in channels}
-        self._labellers = {
-            name: Labeller(
-                name, classifier.labels, rate=classifier.rate, cell=classifier.cell,
-                settings=settings, **grid,
+        framing = Framing(classifier.rate, classifier.window, classifier.hop, classifier.cell)
+        self._hop_cells = framing.hop // framing.cell
+        self._numbers = {name: number for number, name in enumerate(channels)}
+        self._windowers = {
+            name: Windower(
+                name,
+                window=framing.window,
+                hop=framing.hop,
+                phase=number * framing.hop // len(channels) if stagger else 0,
             )
-            for name in channels
-        }  # fmt: skip
+            for name, number in self._numbers.items()
+        }
+        self._finals = Finals(len(channels), len(classifier.labels), framing, settings)
+        self._labellers = {
+            name: Labeller(name, classifier.labels, framing, settings) for name in channels
+        }
 
     @property
     def status(self) -> tuple[ChannelStatus, ...]:
@@ -80,25 +97,22 @@ class Pipeline:
         return replace(status, alarms=watch.alarms, loudness=watch.loudness) if watch else status
 
     def push(self, items: Sequence[Item]) -> list[Event]:
-        """Take items of any channels, in order within each; return what they bring about."""
-        heard: list[tuple[str, News]] = []
+        """Take items of any channels, in order within each; return what they bring about.
+
+        Events are in order within each channel.
+        """
+        heard: dict[str, list[News]] = {}
         for item in items:
-            heard += [(item.channel, news) for news in self._news(item)]
-        windows = [n.window for _, n in heard if isinstance(n, HeardHop) and n.window is not None]
-        scores = iter(self._classifier.scores(windows)) if windows else iter(())
+            heard.setdefault(item.channel, []).extend(self._news(item))
+        turns: list[_Turn] = []
+        windows: list[Window] = []
+        for channel, news in heard.items():
+            turns.append(_Turn(channel, iter(news), len(windows)))
+            windows += [n.window for n in news if isinstance(n, HeardHop) and n.window is not None]
+        scores = self._classifier.scores(windows) if windows else NO_SCORES
         events: list[Event] = []
-        for channel, news in heard:
-            if isinstance(news, Reading):
-                events += self._watches[channel].judge(news)
-            elif isinstance(news, Opened):
-                events += self._watches[channel].opened(news) if channel in self._watches else []
-            elif isinstance(news, HeardHop):
-                labeller = self._labellers[channel]
-                events += labeller.heard(news.hop, line=news.line)
-                if news.window is not None:
-                    events += self._watched(channel, labeller.scored(next(scores)))
-            else:
-                events += self._watched(channel, self._missed(channel, news))
+        while turns := [turn for turn in turns if self._until_window(turn, events)]:
+            events += self._scored(turns, scores)
         return events
 
     def beat(self, now_s: float) -> list[Event]:
@@ -113,18 +127,50 @@ class Pipeline:
         """
         last: list[Event] = []
         for channel, labeller in self._labellers.items():
-            last += self._watched(channel, labeller.finish())
+            decided = self._finals.flush(self._numbers[channel])
+            last += self._watched(channel, labeller.finish(decided))
         for watch in self._watches.values():
             last += watch.finish()
         return last
 
+    def _until_window(self, turn: _Turn, events: list[Event]) -> bool:
+        """Go on with a channel's news up to its next window; say whether there is one."""
+        for news in turn.news:
+            if isinstance(news, Reading):
+                events += self._watches[turn.channel].judge(news)
+            elif isinstance(news, Opened):
+                if turn.channel in self._watches:
+                    events += self._watches[turn.channel].opened(news)
+            elif isinstance(news, HeardHop):
+                events += self._labellers[turn.channel].heard(news.hop, line=news.line)
+                if news.window is not None:
+                    return True
+            else:
+                events += self._watched(turn.channel, self._missed(turn.channel, news))
+        return False
+
+    def _scored(self, turns: Sequence[_Turn], scores: Samples) -> list[Event]:
+        """Label the hops at which channels have arrived, of all of them at once."""
+        numbers = np.array([self._numbers[turn.channel] for turn in turns])
+        mine = scores[[turn.window for turn in turns]]
+        newest = mine[:, -self._hop_cells :].mean(axis=1, dtype=np.float64).tolist()
+        decided = self._finals.add(numbers, mine)
+        events: list[Event] = []
+        for turn, probs, hops in zip(turns, newest, decided, strict=True):
+            turn.window += 1
+            labelled = self._labellers[turn.channel].scored(probs, hops)
+            events += self._watched(turn.channel, labelled)
+        return events
+
     def _missed(self, channel: str, news: Gap | CaptureLost) -> list[Event]:
-        labeller = self._labellers[channel]
+        labeller, number = self._labellers[channel], self._numbers[channel]
+        decided = self._finals.flush(number)
         if isinstance(news, Gap):
-            return labeller.gap(news)
+            self._finals.reset(number)
+            return labeller.gap(news, decided)
         if channel in self._watches:
             self._watches[channel].lost(news.reason)
-        return labeller.lost(news)
+        return labeller.lost(news, decided)
 
     def _watched(self, channel: str, events: list[Event]) -> list[Event]:
         """Return the events and what the watch makes of the final labels among them."""
@@ -156,6 +202,15 @@ class Pipeline:
         if isinstance(item, Gap):
             return gap
         return [*gap, *windower.push(item.samples, item.line)]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Where one channel is in what it has to say: its next news, the number of its next window."""
+
+    channel: str
+    news: Iterator[News]
+    window: int
 
 
 def _end_of(news: News) -> int:

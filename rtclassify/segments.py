@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 SILENCES = ("silence", "digital-silence")
 
 
@@ -55,33 +52,26 @@ class Segmenter:
         self._end = 0
 
     def take(
-        self,
-        start: int,
-        end: int,
-        probs: Sequence[float],
-        held: Sequence[bool],
-        *,
-        silence: str | None,
+        self, start: int, end: int, label: str, *, cells: int, probs: Sequence[float]
     ) -> list[Change]:
-        """Take the next cell; return the segments that close and open by it, in that order.
+        """Take the next cells; return the segments that close and open by them, in that order.
 
         Args:
-            start: First sample of the cell, where the one before it ended.
-            end: The index after its last sample.
-            probs: Final scores, in the order of `answers`.
-            held: Which of the answers are yes.
-            silence: What to call the cell if it is silent.
+            start: First sample of the cells, where those before them ended.
+            end: The index after their last sample.
+            label: What all of them are.
+            cells: How many.
+            probs: Mean final scores, in the order of `answers`.
         """
         self._end = end
-        label = silence or name_of([a for a, yes in zip(self._answers, held, strict=True) if yes])
         if self._open is not None and label == self._open.label:
             self._absorb_candidate(self._open)
-            self._open.add(probs)
+            self._open.add(cells, probs)
             return []
         if self._candidate is None or label != self._candidate.label:
             self._candidate = self._begun(label, start)
-        self._candidate.add(probs)
-        return self._switch() if self._candidate.lasted == self._min_cells else []
+        self._candidate.add(cells, probs)
+        return self._switch() if self._candidate.lasted >= self._min_cells else []
 
     def close(self) -> list[Change]:
         """Close what is open at the end of the last cell, and start afresh."""
@@ -99,14 +89,13 @@ class Segmenter:
             self._absorb_candidate(self._open)
         elif self._candidate is not None:
             start = self._candidate.start
-        begun = _Stretch(label, start, np.zeros(len(self._answers)))
+        begun = _Stretch(label, start, [0.0] * len(self._answers))
         self._absorb_candidate(begun)
         return begun
 
     def _absorb_candidate(self, stretch: _Stretch) -> None:
         if self._candidate is not None:
-            stretch.sums += self._candidate.sums
-            stretch.cells += self._candidate.cells
+            stretch.absorb(self._candidate)
         self._candidate = None
 
     def _switch(self) -> list[Change]:
@@ -121,7 +110,7 @@ class Segmenter:
         return [*changes, self._change(self._open, end=None)]
 
     def _change(self, stretch: _Stretch, *, end: int | None) -> Change:
-        means = (stretch.sums / stretch.cells).tolist()
+        means = [total / stretch.cells for total in stretch.sums]
         probs = dict(zip(self._answers, means, strict=True))
         return Change(self._number, stretch.label, stretch.start, end, probs)
 
@@ -132,11 +121,15 @@ class _Stretch:
 
     label: str
     start: int
-    sums: NDArray[np.float64]
+    sums: list[float]
     cells: int = 0
     lasted: int = 0
 
-    def add(self, probs: Sequence[float]) -> None:
-        self.sums += probs
-        self.cells += 1
-        self.lasted += 1
+    def add(self, cells: int, probs: Sequence[float]) -> None:
+        self.sums = [total + cells * prob for total, prob in zip(self.sums, probs, strict=True)]
+        self.cells += cells
+        self.lasted += cells
+
+    def absorb(self, other: _Stretch) -> None:
+        self.sums = [mine + theirs for mine, theirs in zip(self.sums, other.sums, strict=True)]
+        self.cells += other.cells

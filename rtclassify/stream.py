@@ -96,6 +96,23 @@ class Opened:
 Item = AudioBlock | Gap | CaptureLost | Opened
 
 
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a classifier cuts audio, in samples.
+
+    Args:
+        rate: Samples per second.
+        window: Samples in a window.
+        hop: Samples from one window to the next, a multiple of `cell`.
+        cell: Samples that one score speaks for.
+    """
+
+    rate: int
+    window: int
+    hop: int
+    cell: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """What a classifier scores: `window` samples of one channel without a gap in them."""

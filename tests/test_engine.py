@@ -135,13 +135,13 @@ def test_columns_are_computed_for_new_audio_only(
     engine = engine_of(bundle, hop_units=5)
     windows = windows_of(noise(3, engine.window + 2 * engine.hop), engine)
     rows: list[int] = []
-    columns_of = engine._graphs.columns_of
+    columns_of = engine.graphs.columns_of
 
     def counted(batch: Samples) -> Samples:
         rows.append(len(batch))
         return columns_of(batch)
 
-    monkeypatch.setattr(engine, "_graphs", replace(engine._graphs, columns_of=counted))
+    monkeypatch.setattr(engine, "graphs", replace(engine.graphs, columns_of=counted))
 
     for window in windows:
         engine.scores([window])

@@ -16,6 +16,7 @@ from rtclassify.stream import (
     AudioBlock,
     CaptureLost,
     Event,
+    Framing,
     Gap,
     Item,
     Label,
@@ -163,13 +164,11 @@ def test_an_answer_that_wavers_about_the_threshold_changes_no_segment() -> None:
 def test_a_label_is_unsure_where_not_even_its_likeliest_answer_is_earned(
     speech: float, music: float, label: str
 ) -> None:
-    labeller = Labeller(
-        "a", ("speech", "music"), rate=RATE, window=RATE, hop=RATE, cell=RATE,
-        settings=LabelSettings(),
-    )  # fmt: skip
+    framing = Framing(rate=RATE, window=RATE, hop=RATE, cell=RATE)
+    labeller = Labeller("a", ("speech", "music"), framing, LabelSettings())
     labeller.heard(measure(audio((SPEECH, 1.0)), start=0), line=None)
 
-    said = labeller.scored(np.array([[speech, music]], np.float32))
+    said = labeller.scored([speech, music], [])
 
     assert {e.label for e in said if isinstance(e, Label)} == {label}
 

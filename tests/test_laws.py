@@ -29,7 +29,7 @@ from rtclassify.stream import (
     Window,
 )
 from rtclassify.testing import EnvelopeClassifier, ManualClock, MemorySink, ScriptedSource
-from rtclassify.windower import Windower
+from rtclassify.windower import KEPT_HOPS, Windower
 
 RATE, WINDOW, HOP, CELL = 100, 60, 10, 5
 LINE = Line(0.0, 50.0, RATE, 0.002)
@@ -276,7 +276,7 @@ def test_a_windower_keeps_no_more_than_it_needs() -> None:
     for _ in range(1000):
         windower.push(np.zeros(17, np.float32), None)
 
-    assert len(windower._buffer) == 2 * (WINDOW + HOP)
+    assert len(windower._buffer) == WINDOW + KEPT_HOPS * HOP
 
 
 @pytest.mark.parametrize("hops", [1, 2, 5])
@@ -294,6 +294,27 @@ def test_all_due_windows_of_a_push_are_one_batch(hops: int) -> None:
     core.push([block(audio, 0, len(audio), name) for name in "abc"])
 
     assert batches == [3 * hops]
+
+
+def test_staggered_channels_come_due_one_after_the_other() -> None:
+    """All begin together; a window of each still ends every hop, a part of a hop later each."""
+    names = [f"channel-{number}" for number in range(5)]
+    core = Pipeline(classifier(), names, LabelSettings(), stagger=True)
+    audio = np.full(WINDOW + 3 * HOP, 0.1, np.float32)
+
+    ends = [
+        [(e.channel, e.end) for e in core.push(items) if isinstance(e, Label) and not e.final]
+        for at in range(len(audio))
+        for items in [[block(audio, at, at + 1, name) for name in names]]
+    ]
+
+    due = [said for said in ends if said]
+    assert due == [
+        [(names[number], WINDOW + hop * HOP + number * HOP // 5)]
+        for hop in range(4)
+        for number in range(5)
+        if WINDOW + hop * HOP + number * HOP // 5 <= len(audio)
+    ]
 
 
 def test_the_loop_hands_all_sources_to_one_batch() -> None:

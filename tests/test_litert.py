@@ -43,11 +43,8 @@ TOLERANCE = 1e-3
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> bundles.Bundle:
-    """Return a bundle that was saved by an older version, and exported."""
+    """Return a bundle that was exported."""
     path = untrained(tmp_path_factory.mktemp("models") / "tiny", *request.param)
-    said = json.loads((path / "bundle.json").read_text())
-    del said["heard"]
-    (path / "bundle.json").write_text(json.dumps(said))
     conversion.export(bundles.read(path))
     return bundles.load(path)
 
@@ -255,10 +252,6 @@ def test_an_export_changes_nothing_else_of_the_bundle(light: Path) -> None:
     assert files == {name: digest for name, digest in before.files.items() if name != LIGHT}
     assert (after.probe, after.data, after.network) == (before.probe, before.data, before.network)
     bundles.load(light)
-
-
-def test_a_bundle_of_an_older_version_learns_what_its_columns_hear(both: bundles.Bundle) -> None:
-    assert describe(both.description.path).heard == both.grid.heard
 
 
 def test_a_model_that_is_trained_anew_loses_the_old_light_file(copy: Path) -> None:

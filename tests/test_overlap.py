@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtclassify.overlap import Overlap
+from rtclassify.overlap import Agreed, Overlap
 from rtclassify.stream import Samples
 
 
@@ -19,6 +19,15 @@ def grids(draw: st.DrawFn) -> tuple[int, int, int, Samples]:
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     scores = rng.random((draw(st.integers(0, 15)), cells, 2)).astype(np.float32)
     return hop, lag, cells, scores
+
+
+ONE = np.zeros(1, int)
+
+
+def add(overlap: Overlap, window: Samples) -> Agreed:
+    """Add a window of the only channel."""
+    (agreed,) = overlap.add(ONE, window[np.newaxis])
+    return agreed
 
 
 def by_hand(cell: int, scores: Samples, *, hop: int, last: int) -> Samples:
@@ -41,8 +50,8 @@ def test_an_answer_is_the_weighted_mean_of_the_windows_that_could_wait(
     hop, lag, cells, scores = grid
     overlap = Overlap(cells=cells, hop=hop, lag=lag, labels=2)
 
-    agreed = [*map(overlap.add, scores), overlap.flush()]
-    answers = [row for one in agreed for row in one.answers[: one.final]]
+    agreed = [*(add(overlap, window) for window in scores), overlap.flush()]
+    answers = [row for one in agreed for row in one.answers[0, : one.final]]
 
     hops_in_window = cells // hop
     first = cells % hop
@@ -60,7 +69,7 @@ def test_a_hop_waits_for_its_lag_and_no_longer(grid: tuple[int, int, int, Sample
     hop, lag, cells, scores = grid
     overlap = Overlap(cells=cells, hop=hop, lag=lag, labels=2)
 
-    taken = [overlap.add(window).final for window in scores]
+    taken = [add(overlap, window).final for window in scores]
 
     assert taken == [(cells // hop - lag) * hop, *[hop] * len(scores)][: len(scores)]
     assert overlap.flush().final == (lag * hop if len(scores) else 0)
@@ -70,25 +79,25 @@ def test_a_hop_waits_for_its_lag_and_no_longer(grid: tuple[int, int, int, Sample
 def test_after_a_flush_it_goes_on_with_the_next_hop() -> None:
     overlap = Overlap(cells=4, hop=1, lag=2, labels=1)
     ones = np.ones((4, 1), np.float32)
-    assert [overlap.add(ones).final, overlap.flush().final] == [2, 2]
+    assert [add(overlap, ones).final, overlap.flush().final] == [2, 2]
 
-    assert [overlap.add(ones).final, overlap.flush().final] == [0, 1]
+    assert [add(overlap, ones).final, overlap.flush().final] == [0, 1]
 
 
 def test_after_a_reset_nothing_is_left_of_before() -> None:
     overlap = Overlap(cells=4, hop=2, lag=1, labels=1)
-    overlap.add(np.ones((4, 1), np.float32))
+    add(overlap, np.ones((4, 1), np.float32))
 
     overlap.reset()
 
     assert overlap.flush().final == 0
-    assert not overlap.add(np.zeros((4, 1), np.float32)).answers.any()
+    assert not add(overlap, np.zeros((4, 1), np.float32)).answers.any()
 
 
 def test_what_is_known_of_later_cells_comes_along() -> None:
     overlap = Overlap(cells=4, hop=1, lag=3, labels=1)
     scores = np.arange(4, dtype=np.float32)[:, np.newaxis]
 
-    agreed = overlap.add(scores)
+    agreed = add(overlap, scores)
 
-    assert (agreed.answers.tolist(), agreed.final) == (scores.tolist(), 1)
+    assert (agreed.answers[0].tolist(), agreed.final) == (scores.tolist(), 1)

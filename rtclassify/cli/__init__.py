@@ -12,6 +12,7 @@ import sys
 import typer
 
 from rtclassify.cli import (
+    bench,
     classify,
     devices,
     evaluate,
@@ -36,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.command()(bench.bench)
 app.command()(classify.classify)
 app.command()(devices.devices)
 app.command()(evaluate.evaluate)

@@ -64,11 +64,13 @@ def frame_scores(engine: Classifier, audio: Samples) -> Samples:
     )
     engine.reset()
     starts = np.arange(0, len(audio) - engine.window + 1, engine.hop)
+    only = np.zeros(1, int)
     agreed = [
-        overlap.add(scores)
+        one
         for some in np.split(starts, range(AT_ONCE, len(starts), AT_ONCE))
         for scores in engine.scores([Window("", s, audio[s : s + engine.window]) for s in some])
+        for one in overlap.add(only, scores[np.newaxis])
     ]
-    cells = np.concatenate([one.answers[: one.final] for one in (*agreed, overlap.flush())])
+    cells = np.concatenate([one.answers[0, : one.final] for one in (*agreed, overlap.flush())])
     middles = np.arange(frames) * step + step // 2 - engine.window % engine.hop
     return cells[np.clip(middles // engine.cell, 0, len(cells) - 1)].astype(np.float32)

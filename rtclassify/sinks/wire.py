@@ -287,7 +287,9 @@ def _decibels(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def _json(body: Mapping[str, Any]) -> bytes:
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # Names that come from the system may hold bytes that are no UTF-8.
-    return text.encode(errors="replace")
+    return _JSON.encode(body).encode(errors="replace")

@@ -1,0 +1,1 @@
+"""What the program costs and what it can carry: measured by running it, part by part."""

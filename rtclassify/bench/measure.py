@@ -1,0 +1,127 @@
+"""Run the rig and tell what it cost."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtclassify.bench.rig import ORDER, TURN_S, Rig, published
+from rtclassify.engine import Engine
+from rtclassify.stream import Label
+
+WARM_UP_S = 1.0
+"""Audio before measuring, besides a window."""
+
+Spread = Mapping[str, float]
+"""``p50``, ``p95`` and ``p99``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What so many channels cost; a *hop* is one hop of one channel.
+
+    Args:
+        channels: How many.
+        hop_s: Seconds from one label to the next.
+        stages_us: Microseconds of the clock a hop, by stage: ``mean``, ``p50``, ``p95`` and ``p99``
+            over the turns of the loop.
+        total_us: The same of all stages, in the mean.
+        core_us: Microseconds of the cores a hop, of all threads.
+        realtime_factor: Seconds of audio, of all channels together, in a second of the clock.
+        latency_ms: From a hop's last sample to its label on the socket, if audio came in real
+            time: the measured turns one after the other, each as soon as its audio is there.
+    """
+
+    channels: int
+    hop_s: float
+    stages_us: Mapping[str, Spread]
+    total_us: float
+    core_us: float
+    realtime_factor: float
+    latency_ms: Spread
+
+
+def measure(engine: Engine, *, channels: int, seconds: float, whole: bool = False) -> Cost:
+    """Put so many channels through everything, from native PCM to the socket.
+
+    Args:
+        engine: Its hop is the hop.
+        channels: How many.
+        seconds: Audio of each that is measured, at least one hop.
+        whole: Whether to compute whole windows instead of what is new.
+    """
+    with published(engine) as (sink, encoder):
+        rig = Rig(engine, sink, encoder, channels=channels, whole=whole)
+        warm_up = round((engine.window / engine.rate + WARM_UP_S) / TURN_S)
+        for _ in range(warm_up):
+            rig.turn()
+        gc.collect()
+        gc.freeze()
+        rig.stopwatch.taken()
+        core = time.process_time()
+        taken: list[dict[str, float]] = []
+        ends: list[list[float]] = []
+        for _ in range(round(seconds / TURN_S)):
+            events = rig.turn()
+            taken.append(rig.stopwatch.taken())
+            ends.append(
+                [e.end / engine.rate for e in events if isinstance(e, Label) and not e.final]
+            )
+        core = time.process_time() - core
+        gc.unfreeze()
+    hops = np.array([len(turn) for turn in ends])
+    spent = np.array([sum(turn.values()) for turn in taken])
+    return Cost(
+        channels=channels,
+        hop_s=engine.hop / engine.rate,
+        stages_us=_by_stage(taken, float(hops.mean())),
+        total_us=1e6 * float(spent.sum() / hops.sum()),
+        core_us=1e6 * core / int(hops.sum()),
+        realtime_factor=channels * len(taken) * TURN_S / float(spent.sum()),
+        latency_ms=_spread(_latencies_ms(spent.tolist(), ends, first_s=warm_up * TURN_S)),
+    )
+
+
+def _by_stage(taken: Sequence[Mapping[str, float]], hops: float) -> Mapping[str, Spread]:
+    """Divide each stage's time in each turn by the hops of a mean turn."""
+    found: dict[str, Spread] = {}
+    for name in ORDER:
+        us = 1e6 * np.array([turn.get(name, 0.0) for turn in taken]) / hops
+        found[name] = {"mean": float(us.mean()), **_spread(us)}
+    return found
+
+
+def _latencies_ms(
+    spent: Sequence[float], ends: Sequence[Sequence[float]], *, first_s: float
+) -> list[float]:
+    """Let turns begin as soon as their audio is there and the one before is over."""
+    latencies, free_s = [], 0.0
+    for number, (took_s, of_turn) in enumerate(zip(spent, ends, strict=True), start=1):
+        free_s = max(free_s, first_s + number * TURN_S) + took_s
+        latencies += [1e3 * (free_s - end) for end in of_turn]
+    return latencies
+
+
+def _spread(values: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+    return {f"p{share}": float(np.percentile(values, share)) for share in (50, 95, 99)}
+
+
+def cold_start_s(model: str) -> float:
+    """Return the seconds that a fresh process takes until its engine is ready."""
+    ready = f"from rtclassify.inference import open_engine; open_engine({model!r}, device='cpu')"
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", ready], check=True, capture_output=True)  # noqa: S603
+    return time.monotonic() - began
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
