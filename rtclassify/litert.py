@@ -63,7 +63,7 @@ def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
         graphs = Graphs(*(_graph(interpreter, name) for name in SIGNATURES))
         runs_on = f"CPU, LiteRT {version}"
         engine = Engine(said, Grid(**said.grid), graphs, hop=hop, runs_on=runs_on)
-    except (ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise BundleError(
             f"{said.path / LIGHT} is not what `rtclassify export` makes "
             f"({str(error).strip().splitlines()[0]}); export it again."

@@ -226,6 +226,13 @@ def test_a_truncated_model_is_refused_even_with_a_digest_that_fits(copy: Path) -
     assert "is not what `rtclassify export` makes" in refusal(copy)
 
 
+@pytest.mark.parametrize("grid", [{}, {"window": "long"}, {"window": 80_000, "pitch": 1}])
+def test_a_grid_that_is_none_is_refused(copy: Path, grid: dict[str, Any]) -> None:
+    rewrite(copy, grid=grid)
+
+    assert "export it again" in refusal(copy)
+
+
 def test_another_models_file_is_found_by_the_probe(
     light: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
