@@ -42,15 +42,15 @@ def _compile(bundle: Bundle) -> Graphs:
     trunk, head = bundle.model.get_layer("trunk"), bundle.model.get_layer("head")
     frames, kept = (None, bundle.frontend.bands), (bundle.grid.columns, *trunk.output_shape[2:])
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32)], autograph=False)
     def frames_of(audio: tf.Tensor) -> tf.Tensor:
         return bundle.frontend.frames(audio)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *frames), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *frames), tf.float32)], autograph=False)
     def columns_of(rows: tf.Tensor) -> tf.Tensor:
         return trunk(rows, training=False)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *kept), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *kept), tf.float32)], autograph=False)
     def answers_of(columns: tf.Tensor) -> tf.Tensor:
         return head(columns, training=False)
 

@@ -52,17 +52,18 @@ def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
         DependencyError: If LiteRT is not installed.
     """
     try:
+        from ai_edge_litert import __version__ as version
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise DependencyError(
-            "The light runtime needs LiteRT, which is not installed here; "
-            "install rtclassify[litert]."
+            "The light runtime needs LiteRT, which is not installed here; install ai-edge-litert."
         ) from error
     try:
         interpreter = Interpreter(model_content=content)
         graphs = Graphs(*(_graph(interpreter, name) for name in SIGNATURES))
-        engine = Engine(said, Grid(**said.grid), graphs, hop=hop, runs_on="CPU, LiteRT")
-    except (ValueError, RuntimeError) as error:
+        runs_on = f"CPU, LiteRT {version}"
+        engine = Engine(said, Grid(**said.grid), graphs, hop=hop, runs_on=runs_on)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise BundleError(
             f"{said.path / LIGHT} is not what `rtclassify export` makes "
             f"({str(error).strip().splitlines()[0]}); export it again."

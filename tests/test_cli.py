@@ -89,6 +89,18 @@ def test_the_command_line_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_an_engine_loads_nothing_that_draws_and_leaves_it_to_be_had(tiny_bundle: Path) -> None:
+    code = (
+        "import sys; from rtclassify.cli.loading import open_engine;"
+        f"open_engine({str(tiny_bundle)!r}, hop_s=None, device='cpu', runtime='tensorflow');"
+        "print('matplotlib' in sys.modules); import matplotlib.figure"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -23,7 +23,8 @@ def by_convolution(audio: tf.Tensor, length: int, step: int, fft_length: int) ->
     TensorFlow Lite has no FFT whose length is not a power of two.
     """
     kept = np.arange(min(length, fft_length))
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * kept / length)
+    with tf.init_scope():
+        window = tf.signal.hann_window(length).numpy()[kept]
     angles = 2 * np.pi * np.outer(kept, np.arange(1 + fft_length // 2)) / fft_length
     waves = window[:, None] * np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
     kernel = tf.constant(waves[:, None, :], tf.float32)
