@@ -14,6 +14,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
 from rtclassify.archive.units import Outcome, Unit
@@ -21,13 +22,17 @@ from rtclassify.errors import RtclassifyError, WorkerError
 
 Work = Callable[[Unit], Outcome]
 
+GRACE_S = 2.0
+"""How long an idle worker may take to end until it is killed."""
+
 
 def outcomes(
     units: Sequence[Unit], prepare: Callable[[], Work], *, jobs: int
 ) -> Generator[tuple[Unit, Outcome]]:
     """Yield each unit with its outcome as soon as it has one.
 
-    A unit whose worker dies is tried once more. Closing the iterator ends the workers at once.
+    A unit whose worker dies is tried once more. Closing the iterator ends the workers,
+    whatever they do.
 
     Args:
         units: What is to be done.
@@ -41,29 +46,30 @@ def outcomes(
     waiting, retried = deque(units), set[Unit]()
     workers = [_Worker(prepare) for _ in range(min(jobs, len(units)))]
     try:
-        while workers:
-            for worker in _speaking(workers):
+        while busy := [worker for worker in workers if not worker.idle]:
+            for worker in _speaking(busy):
                 unit, outcome = worker.unit, worker.hear()
+                if worker.dead:
+                    workers.remove(worker)
                 if worker.dead and unit and unit not in retried:
                     retried.add(unit)
                     waiting.appendleft(unit)
                     outcome = None
-                if not waiting:
-                    workers.remove(worker)
-                    worker.end()
-                elif worker.dead:
-                    workers[workers.index(worker)] = _Worker(prepare)
-                else:
+                if waiting and worker.dead:
+                    workers.append(_Worker(prepare))
+                elif waiting:
                     worker.give(waiting.popleft())
                 if unit and outcome:
                     yield unit, outcome
     finally:
         for worker in workers:
-            worker.end()
+            worker.stop()
+        for worker in workers:
+            worker.join()
 
 
 class _Worker:
-    """One process: getting ready, with a unit in hand, or dead."""
+    """One process: getting ready, with a unit in hand, idle, or dead."""
 
     def __init__(self, prepare: Callable[[], Work]) -> None:
         spawn = multiprocessing.get_context("spawn")
@@ -73,18 +79,19 @@ class _Worker:
             self._process.start()
         theirs.close()
         self.unit: Unit | None = None
+        self.idle = False
         self.dead = False
 
     def give(self, unit: Unit) -> None:
-        """Put a unit in its hands; one that has just died is heard of in `hear`."""
-        self.unit = unit
+        """Put a unit in its hands; if it has just died, `hear` will tell."""
+        self.unit, self.idle = unit, False
         with contextlib.suppress(OSError):
             self.connection.send(unit)
 
     def hear(self) -> Outcome | None:
-        """Return the outcome of the unit in its hands, or None if it had none yet.
+        """Return the outcome of the unit in its hands; None if it was getting ready.
 
-        That of a worker which died is that there are no labels.
+        That of a unit whose worker died is that there are no labels.
 
         Raises:
             RtclassifyError: What was raised over there.
@@ -96,10 +103,12 @@ class _Worker:
             return self._died()
         if isinstance(said, RtclassifyError):
             raise said
+        self.unit, self.idle = None, True
         return said
 
     def _died(self) -> Outcome:
         self.dead = True
+        self.connection.close()
         self._process.join()
         cause = _cause(self._process.exitcode or 0)
         if self.unit is None:
@@ -108,11 +117,17 @@ class _Worker:
             )
         return Outcome(error=f"{self.unit.name} cannot be labelled: its worker {cause}, twice.")
 
-    def end(self) -> None:
-        """End it at once, whatever it does."""
+    def stop(self) -> None:
+        """Let it go if it is idle, and end it at once if not."""
+        self.connection.close()
+        if not self.idle:
+            self._process.kill()
+
+    def join(self) -> None:
+        """Wait for its end, and do not wait long."""
+        self._process.join(GRACE_S)
         self._process.kill()
         self._process.join()
-        self.connection.close()
 
 
 def _speaking(workers: Sequence[_Worker]) -> list[_Worker]:
@@ -130,6 +145,8 @@ def _cause(exit_code: int) -> str:
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C back; a process that is started meanwhile never hears of it."""
+    # Left to itself, multiprocessing starts this first and lets Ctrl-C through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -138,15 +155,22 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _serve(connection: Connection, prepare: Callable[[], Work]) -> None:
-    """Be a worker, until the parent is gone or says nothing more."""
+    """Be a worker, until the parent hangs up or is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work = prepare()
         connection.send(None)
-        while True:
-            connection.send(work(connection.recv()))
+        for unit in _given(connection):
+            connection.send(work(unit))
     except RtclassifyError as error:
         connection.send(error)
+
+
+def _given(connection: Connection) -> Iterator[Unit]:
+    """Yield what the parent sends, as long as there is one."""
+    with contextlib.suppress(EOFError):
+        while True:
+            yield connection.recv()
 
 
 def _end_with_parent() -> None:

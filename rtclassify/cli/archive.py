@@ -63,7 +63,7 @@ def label_archive(job: Job, *, jobs: int, cluster: str | None, terminal: Console
         with Headway(terminal, todo, done=len(found) - len(todo)) as headway:
             for error in refused:
                 headway.say(f"{error.filename} cannot be read: {error.strerror}.")
-            with closing(_outcomes(job, todo, jobs, cluster)) as outcomes:
+            with closing(_outcomes(job, todo, jobs, cluster, headway)) as outcomes:
                 for unit, outcome in outcomes:
                     with delivering(str(job.output)):
                         manifest.add(unit, outcome)
@@ -72,12 +72,12 @@ def label_archive(job: Job, *, jobs: int, cluster: str | None, terminal: Console
 
 
 def _outcomes(
-    job: Job, todo: Sequence[Unit], jobs: int, cluster: str | None
+    job: Job, todo: Sequence[Unit], jobs: int, cluster: str | None, headway: Headway
 ) -> Generator[tuple[Unit, Outcome]]:
     if cluster:
         from rtclassify.archive.cluster import outcomes as by_cluster
 
-        return by_cluster(todo, partial(work, job), address=cluster)
+        return by_cluster(todo, partial(work, job), address=cluster, say=headway.say)
     from rtclassify.archive.workers import outcomes
 
     return outcomes(todo, partial(Labeller, job), jobs=jobs)

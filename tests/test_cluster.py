@@ -1,0 +1,142 @@
+"""An archive on a Dask cluster: a real scheduler and workers, some of which are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from test_archive import until
+from test_classify_folder import archive, labels, manifest, tree
+from test_cli import ENVIRONMENT, command, complaints, in_process, run
+
+from rtclassify.errors import DependencyError, WorkerError
+
+NAMES = [f"{number % 3}/{number}.wav" for number in range(30)]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A scheduler and three workers, each a process."""
+
+    address: str
+    scheduler: subprocess.Popen[bytes]
+    workers: list[subprocess.Popen[bytes]]
+
+
+@contextmanager
+def dask(kind: str, *arguments: object, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / f"{kind}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, arguments)],
+            env=ENVIRONMENT, cwd=folder, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    about = folder / "scheduler.json"
+    with ExitStack() as running:
+        options = ("--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--no-show")
+        scheduler = running.enter_context(
+            dask("scheduler", *options, "--scheduler-file", about, folder=folder)
+        )
+        until(about.exists)
+        address = json.loads(about.read_text())["address"]
+        lone = ("--nthreads", 1, "--no-nanny", "--no-dashboard")
+        workers = [
+            running.enter_context(dask("worker", address, *lone, folder=folder)) for _ in range(3)
+        ]
+        yield Cluster(address, scheduler, workers)
+
+
+def test_a_worker_is_killed_and_the_others_label_everything_once(
+    tmp_path: Path, tiny_bundle: Path, cluster: Cluster
+) -> None:
+    archive(tmp_path / "in", *NAMES, seconds=30.0)
+    options = ("--model", tiny_bundle, "--cluster", cluster.address)
+    with subprocess.Popen(
+        command("classify", tmp_path / "in", "-o", tmp_path / "out", *options),
+        env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        until(lambda: len(manifest(tmp_path / "out")) >= 3)
+        cluster.workers[0].kill()
+        assert len(manifest(tmp_path / "out")) < len(NAMES)
+
+        assert process.stderr is not None
+        (summary,) = complaints(process.stderr.read())
+
+    assert process.returncode == 0
+    assert summary.startswith("30 recordings labelled: 0.2 hours")
+    assert Counter(line["labels"] for line in manifest(tmp_path / "out")) == Counter(labels(*NAMES))
+    assert set(tree(tmp_path / "out")) == labels(*NAMES)
+    for name in NAMES[:3]:
+        in_process("classify", tmp_path / "in" / name, "--model", tiny_bundle, "-o", tmp_path / "a")
+        alone = (tmp_path / "a").read_text().replace(f"{tmp_path}/in/", "")
+        assert (tmp_path / "out" / f"{name}.jsonl").read_text() == alone
+
+
+def test_a_scheduler_that_dies_ends_the_run_with_one_sentence(
+    tmp_path: Path, tiny_bundle: Path, cluster: Cluster
+) -> None:
+    archive(tmp_path / "in", *NAMES, seconds=30.0)
+    options = ("--model", tiny_bundle, "--cluster", cluster.address)
+    with subprocess.Popen(
+        command("classify", tmp_path / "in", "-o", tmp_path / "out", *options),
+        env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        until(lambda: len(manifest(tmp_path / "out")) >= 3)
+        cluster.scheduler.kill()
+
+        assert process.stderr is not None
+        summary, sentence = complaints(process.stderr.read())
+
+    assert process.returncode == WorkerError.exit_code
+    assert "are left for the next run" in summary
+    assert sentence == (
+        f"The cluster at {cluster.address} is gone; start it again, and run this again to go on."
+    )
+    assert set(tree(tmp_path / "out")) >= {line["labels"] for line in manifest(tmp_path / "out")}
+
+
+def test_a_scheduler_that_is_not_there_is_said_in_one_sentence(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    archive(tmp_path / "in", "a.wav")
+    options = ("--model", tiny_bundle, "--cluster", "tcp://127.0.0.1:9")
+
+    done = run("classify", tmp_path / "in", "-o", tmp_path / "out", *options)
+
+    assert done.returncode == WorkerError.exit_code
+    (sentence,) = complaints(done.stderr)
+    assert sentence.startswith("No Dask scheduler answers at tcp://127.0.0.1:9")
+
+
+def test_without_dask_the_extra_is_named(tmp_path: Path, tiny_bundle: Path) -> None:
+    archive(tmp_path / "in", "a.wav")
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "distributed.py").write_text("raise ModuleNotFoundError")
+    paths = os.pathsep.join([str(tmp_path / "hidden"), *filter(None, sys.path)])
+    options = ("--model", tiny_bundle, "--cluster", "tcp://127.0.0.1:9")
+
+    done = subprocess.run(
+        command("classify", tmp_path / "in", "-o", tmp_path / "out", *options),
+        env=ENVIRONMENT | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == DependencyError.exit_code
+    assert "pip install 'rtclassify[cluster]'" in complaints(done.stderr)[0]
