@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -13,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from archive_work import ready, tries, unit
 from test_archive import until
 from test_classify_folder import archive, labels, manifest, tree
 from test_cli import ENVIRONMENT, command, complaints, in_process, run
 
-from rtclassify.errors import DependencyError, WorkerError
+from rtclassify.archive.cluster import outcomes
+from rtclassify.archive.units import Outcome
+from rtclassify.errors import DependencyError, SinkError, WorkerError
 
 NAMES = [f"{number % 3}/{number}.wav" for number in range(30)]
 
@@ -36,7 +40,8 @@ def dask(kind: str, *arguments: object, folder: Path) -> Iterator[subprocess.Pop
     with (folder / f"{kind}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, arguments)],
-            env=ENVIRONMENT, cwd=folder, stdout=log, stderr=log,
+            env=ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            cwd=folder, stdout=log, stderr=log,
         )  # fmt: skip
         try:
             yield process
@@ -84,33 +89,62 @@ def test_a_worker_is_killed_and_the_others_label_everything_once(
     assert summary.startswith("30 recordings labelled: 0.2 hours")
     assert Counter(line["labels"] for line in manifest(tmp_path / "out")) == Counter(labels(*NAMES))
     assert set(tree(tmp_path / "out")) == labels(*NAMES)
-    for name in NAMES[:3]:
-        in_process("classify", tmp_path / "in" / name, "--model", tiny_bundle, "-o", tmp_path / "a")
-        alone = (tmp_path / "a").read_text().replace(f"{tmp_path}/in/", "")
-        assert (tmp_path / "out" / f"{name}.jsonl").read_text() == alone
+    path = tmp_path / "in" / NAMES[-1]
+    in_process("classify", path, "--model", tiny_bundle, "-o", tmp_path / "alone")
+    alone = (tmp_path / "alone").read_text().replace(str(path), NAMES[-1])
+    assert (tmp_path / "out" / f"{NAMES[-1]}.jsonl").read_text() == alone
+
+
+def done(cluster: Cluster, folder: Path, *names: str) -> dict[str, Outcome]:
+    work = ready(folder)
+    heard = list(outcomes([unit(name) for name in names], work, address=cluster.address, say=print))
+    assert sorted(unit.name for unit, _ in heard) == sorted(names)
+    return {unit.name: outcome for unit, outcome in heard}
+
+
+def test_each_unit_is_done_once_and_those_that_fail_end_nothing(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtclassify.archive.cluster.IN_HAND", 5)
+    names = ["defect", *(f"unit{number}" for number in range(30))]
+
+    heard = done(cluster, tmp_path, *names)
+
+    assert heard.pop("defect") == Outcome(
+        error="defect cannot be labelled: ValueError('defect'), see its worker's log."
+    )
+    assert heard == {name: Outcome(float(len(name))) for name in names[1:]}
+    assert [name for name in names if tries(tmp_path, unit(name)) != 1] == []
+
+
+def test_an_error_that_concerns_all_ends_the_run(tmp_path: Path, cluster: Cluster) -> None:
+    with pytest.raises(SinkError, match=r"The disk is full\."):
+        done(cluster, tmp_path, "one", "refused", "two")
+
+
+def test_workers_that_lack_the_program_are_told_of(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text("def work(unit): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    work = importlib.import_module("only_here").work
+
+    with pytest.raises(WorkerError, match=r"No module named 'only_here'\); install this rtclass"):
+        list(outcomes([unit("one")], work, address=cluster.address, say=print))
 
 
 def test_a_scheduler_that_dies_ends_the_run_with_one_sentence(
-    tmp_path: Path, tiny_bundle: Path, cluster: Cluster
+    tmp_path: Path, cluster: Cluster, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    archive(tmp_path / "in", *NAMES, seconds=30.0)
-    options = ("--model", tiny_bundle, "--cluster", cluster.address)
-    with subprocess.Popen(
-        command("classify", tmp_path / "in", "-o", tmp_path / "out", *options),
-        env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        until(lambda: len(manifest(tmp_path / "out")) >= 3)
-        cluster.scheduler.kill()
+    units = [unit(f"slow {number}") for number in range(100)]
+    heard = outcomes(units, ready(tmp_path), address=cluster.address, say=print)
+    next(heard)
 
-        assert process.stderr is not None
-        summary, sentence = complaints(process.stderr.read())
+    cluster.scheduler.kill()
 
-    assert process.returncode == WorkerError.exit_code
-    assert "are left for the next run" in summary
-    assert sentence == (
-        f"The cluster at {cluster.address} is gone; start it again, and run this again to go on."
-    )
-    assert set(tree(tmp_path / "out")) >= {line["labels"] for line in manifest(tmp_path / "out")}
+    with pytest.raises(WorkerError, match=f"The cluster at {cluster.address} is gone; start it"):
+        list(heard)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_scheduler_that_is_not_there_is_said_in_one_sentence(

@@ -30,10 +30,10 @@ def job_of(
     """
     bundle = describe(find(model))
     return Job(
-        folder=folder.resolve(),
-        output=output.resolve(),
+        folder=folder.absolute(),
+        output=output.absolute(),
         form=form,
-        model=str(bundle.path.resolve()),
+        model=str(bundle.path.absolute()),
         tag=bundle.tag,
         hop_s=bundle.hop_samples(hop_s) / bundle.rate,
         device=device,

@@ -26,6 +26,9 @@ from rtclassify.errors import BundleError, SourceError
 UNFINISHED = ".unfinished"
 """Folder within the output for what is being written."""
 
+LONGEST_NAME = 255
+"""Bytes that file systems allow."""
+
 MOST_WARNINGS = 100
 
 ONE_CORE = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
@@ -109,6 +112,8 @@ class Labeller:
     def _write(self, unit: Unit) -> float:
         """Write to a name that nobody reads, and rename; return the seconds of audio."""
         labels = self._job.output / f"{unit.name}{self._job.suffix}"
+        if len(os.fsencode(labels.name)) > LONGEST_NAME:
+            raise SourceError(f"{unit.name} has too long a name for its labels; shorten it.")
         unfinished = self._job.output / UNFINISHED / secrets.token_hex(8)
         try:
             with opened(unfinished) as out:
