@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 from archive_work import ready, tries, unit
-from test_archive import until
-from test_classify_folder import archive, labels, manifest, tree
+from archives import archive, labels, manifest, tree, until
 from test_cli import ENVIRONMENT, command, complaints, in_process, run
 
 from rtclassify.archive.cluster import outcomes
@@ -86,7 +85,7 @@ def test_a_worker_is_killed_and_the_others_label_everything_once(
         (summary,) = complaints(process.stderr.read())
 
     assert process.returncode == 0
-    assert summary.startswith("30 recordings labelled: 0.2 hours")
+    assert summary.startswith("30 labelled: 0.2 hours")
     assert Counter(line["labels"] for line in manifest(tmp_path / "out")) == Counter(labels(*NAMES))
     assert set(tree(tmp_path / "out")) == labels(*NAMES)
     path = tmp_path / "in" / NAMES[-1]

@@ -16,6 +16,7 @@ from rtclassify.archive.units import Outcome, Unit
 from rtclassify.cli.headway import Headway
 from rtclassify.cli.labeller import UNFINISHED, Job, Labeller, work
 from rtclassify.cli.output import delivering
+from rtclassify.clock import SystemClock
 from rtclassify.description import describe, find
 from rtclassify.errors import SourceError
 
@@ -60,7 +61,8 @@ def label_archive(job: Job, *, jobs: int, cluster: str | None, terminal: Console
         raise SourceError(f"{job.folder} holds no recordings; name a folder that does.")
     with _output(job) as manifest:
         todo = [unit for unit in found if not manifest.is_done(unit)]
-        with Headway(terminal, todo, done=len(found) - len(todo)) as headway:
+        done = len(found) - len(todo)
+        with Headway(terminal, todo, done=done, clock=SystemClock()) as headway:
             for error in refused:
                 headway.say(f"{error.filename} cannot be read: {error.strerror}.")
             with closing(_outcomes(job, todo, jobs, cluster, headway)) as outcomes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from rtclassify.archive.units import Outcome, Unit
+from rtclassify.clock import Clock
 
 LINE_EVERY_S = 30.0
 HOUR_S = 3600
@@ -26,10 +26,12 @@ class Headway:
         terminal: Where to tell.
         todo: What is to be done.
         done: How many recordings were done before.
+        clock: Tells how long it takes.
     """
 
-    def __init__(self, terminal: Console, todo: Sequence[Unit], *, done: int) -> None:
+    def __init__(self, terminal: Console, todo: Sequence[Unit], *, done: int, clock: Clock) -> None:
         self._terminal = terminal
+        self._clock = clock
         self._before = done
         self._todo = len(todo)
         self._bytes_left = sum(unit.size for unit in todo)
@@ -37,7 +39,7 @@ class Headway:
         self._seconds = 0.0
         self._labelled = 0
         self.failed = 0
-        self._began = self._told = time.monotonic()
+        self._began = self._told = self._clock.now()
         self._bar = Progress(
             BarColumn(complete_style="cyan", finished_style="cyan"),
             TextColumn("{task.description}", style="dim", markup=False),
@@ -87,26 +89,32 @@ class Headway:
     def _tell(self) -> None:
         state = self._state()
         self._bar.update(self._task, completed=self._bytes, description=state)
-        if not self._terminal.is_terminal and time.monotonic() > self._told + LINE_EVERY_S:
-            self._told = time.monotonic()
+        if not self._terminal.is_terminal and self._clock.now() > self._told + LINE_EVERY_S:
+            self._told = self._clock.now()
             self.say(state)
 
     def _state(self) -> str:
         done = self._before + self._labelled + self.failed
-        said = f"{done:,} of {self._before + self._todo:,} recordings, {self._speed()}"
-        if self._bytes:
-            left_s = self._bytes_left / self._bytes * (time.monotonic() - self._began)
-            said += f", {timedelta(seconds=round(left_s))} left"
-        return said
+        said = f"{done:,} of {self._before + self._todo:,} recordings"
+        if not self._bytes:
+            return said
+        left_s = self._bytes_left / self._bytes * (self._clock.now() - self._began)
+        return f"{said}, {self._speed()}, {timedelta(seconds=round(left_s))} left"
 
     def _sum(self) -> str:
-        before = f"{self._before:,} before, " if self._before else ""
-        failed = f", {self.failed:,} could not be" if self.failed else ""
         left = self._todo - self._labelled - self.failed
-        again = f", {left:,} are left for the next run" if left else ""
-        return f"{before}{self._labelled:,} recordings labelled{failed}{again}: {self._speed()}."
+        counts = {
+            "labelled": self._labelled,
+            "could not be": self.failed,
+            "were before": self._before,
+            "left for the next run": left,
+        }
+        told = [
+            f"{count:,} {what}" for what, count in counts.items() if count or what == "labelled"
+        ]
+        return f"{', '.join(told)}: {self._speed()}."
 
     def _speed(self) -> str:
-        passed_s = max(time.monotonic() - self._began, 1e-3)
+        passed_s = max(self._clock.now() - self._began, 1e-3)
         hours = f"{self._seconds / HOUR_S:,.1f} hours"
         return f"{hours}, {self._seconds / passed_s:,.0f} × real time"
