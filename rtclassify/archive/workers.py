@@ -2,7 +2,8 @@
 
 They are spawned, so that nothing of the parent's threads and descriptors is in them. One that
 dies is replaced, whatever it died of: a signal, the system's want of memory, a defect. They end
-with their parent, however that ends.
+with their parent, however that ends. `concurrent.futures` would give up whatever is in hand when
+one worker dies, and waits for the others to finish when it is told to end.
 """
 
 from __future__ import annotations
