@@ -160,18 +160,24 @@ def _serve(connection: Connection, prepare: Callable[[], Work]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work = prepare()
-        connection.send(None)
+        _tell(connection, None)
         for unit in _given(connection):
-            connection.send(work(unit))
+            _tell(connection, work(unit))
     except RtclassifyError as error:
-        connection.send(error)
+        _tell(connection, error)
 
 
 def _given(connection: Connection) -> Iterator[Unit]:
     """Yield what the parent sends, as long as there is one."""
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, ConnectionError):
         while True:
             yield connection.recv()
+
+
+def _tell(connection: Connection, said: Outcome | RtclassifyError | None) -> None:
+    """Tell the parent; where it is gone, `_given` ends."""
+    with contextlib.suppress(ConnectionError):
+        connection.send(said)
 
 
 def _end_with_parent() -> None:
