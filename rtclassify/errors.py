@@ -10,7 +10,8 @@
     ├── SinkError                       6   labels cannot be delivered: address in use, disk full
     ├── DataError                       7   training data cannot be used
     ├── DependencyError                 8   an optional package or system library is missing
-    └── JournalError                    9   the journal was changed, or is damaged
+    ├── JournalError                    9   the journal was changed, or is damaged
+    └── WorkerError                    10   processes that share the work cannot be had, or die
 
 Each message is one sentence that says what was found, what was wanted and what to do. The
 command line prints it without a traceback and exits with the class's ``exit_code``; systemd and
@@ -73,3 +74,9 @@ class JournalError(RtclassifyError):
     """The journal is not what was written to it."""
 
     exit_code = 9
+
+
+class WorkerError(RtclassifyError):
+    """Processes that were to share the work cannot be had, or die."""
+
+    exit_code = 10

@@ -1,4 +1,4 @@
-"""``rtclassify classify``: label recordings of any length."""
+"""``rtclassify classify``: label recordings of any length, or a folder of them."""
 
 from __future__ import annotations
 
@@ -19,38 +19,106 @@ FormatName = Literal["table", "jsonl", "csv", "audacity", "webvtt", "rttm", "tex
 
 HELD_WARNINGS = 100
 
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE", help="Recordings, or one folder of them; - reads a WAV from standard input."
+    ),
+]
+Form = Annotated[
+    FormatName | None,
+    typer.Option("--format", "-f", help="Default: table on a terminal, jsonl elsewhere."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="PATH", help="Where to write, instead of here."),
+]
+Model = Annotated[str, typer.Option(metavar="NAME", help="A model, or the path of one.")]
+Hop = Annotated[
+    float | None,
+    typer.Option("--hop", metavar="SECONDS", help="Seconds from one label to the next."),
+]
+RunsOn = Annotated[Device, typer.Option(help="What the network runs on.")]
+RunsWith = Annotated[
+    Runtime, typer.Option(help="What runs it: litert is light, see docs/light.md.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that share a folder, a core and 0.7 GB each. [default: 1]"),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="The Dask scheduler whose workers share it instead."),
+]
+
 
 def classify(
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE", help="Recordings; - reads a WAV from standard input."),
-    ],
-    form: Annotated[
-        FormatName | None,
-        typer.Option("--format", "-f", help="Default: table on a terminal, jsonl elsewhere."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Where to write, instead of here."),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(metavar="NAME", help="A model, or the path of one.")
-    ] = Settings().model,
-    hop_s: Annotated[
-        float | None,
-        typer.Option("--hop", metavar="SECONDS", help="Seconds from one label to the next."),
-    ] = None,
-    device: Annotated[Device, typer.Option(help="What the network runs on.")] = "auto",
-    runtime: Annotated[
-        Runtime, typer.Option(help="What runs it: litert is light, see docs/light.md.")
-    ] = "tensorflow",
+    files: Files,
+    form: Form = None,
+    output: Output = None,
+    model: Model = Settings().model,
+    hop_s: Hop = None,
+    device: RunsOn = "auto",
+    runtime: RunsWith = "tensorflow",
+    jobs: Jobs = None,
+    cluster: Cluster = None,
 ) -> None:
     """Label recordings of any length.
 
     Each hop gets one label, from what was heard before it and after it. Labels are written as
     they come, so a day takes no more memory than a minute. Audio at the end that does not fill a
     hop gets no label; a file shorter than a window is repeated until it fills one.
+
+    A folder's labels go to the folder --output, a file for each recording, beside manifest.jsonl,
+    which says what became of it. Run the same command again to go on after whatever ended it, and
+    to label what is new or has changed. Exit code 4: some recordings could not be labelled.
     """
+    if len(files) == 1 and Path(files[0]).is_dir():
+        whole = _folder(Path(files[0]), form, output, model, hop_s, device, runtime, jobs, cluster)
+    else:
+        _refuse_sharing(jobs, cluster)
+        whole = _files(files, form, output, model, hop_s, device, runtime)
+    if not whole:
+        raise typer.Exit(SourceError.exit_code)
+
+
+def _folder(
+    folder: Path,
+    form: FormatName | None,
+    output: Path | None,
+    model: str,
+    hop_s: float | None,
+    device: Device,
+    runtime: Runtime,
+    jobs: int | None,
+    cluster: str | None,
+) -> bool:
+    """Label the recordings of a folder; return whether all of them got labels."""
+    if output is None:
+        raise UsageError(f"{folder} is a folder; say with --output to which folder its labels go.")
+    if jobs and cluster:
+        raise UsageError("--jobs and --cluster exclude each other: a cluster has its own workers.")
+    from rich.console import Console
+
+    from rtclassify.cli.archive import job_of, label_archive
+
+    job = job_of(
+        folder, output, form=form or "jsonl", model=model, hop_s=hop_s, device=device,
+        runtime=runtime,
+    )  # fmt: skip
+    return label_archive(job, jobs=jobs or 1, cluster=cluster, terminal=Console(stderr=True))
+
+
+def _files(
+    files: Sequence[str],
+    form: FormatName | None,
+    output: Path | None,
+    model: str,
+    hop_s: float | None,
+    device: Device,
+    runtime: Runtime,
+) -> bool:
+    """Label files one after the other; return whether all of them could be read."""
     from rich.console import Console
 
     from rtclassify.cli.formats import FORMATS
@@ -61,7 +129,7 @@ def classify(
     made = FORMATS[form or ("table" if shown else "jsonl")]
     _refuse_mixing(files, form, one_recording=made.one_recording)
     _refuse_overwriting(files, output)
-    failed = False
+    whole = True
     with opened(output) as out:
         console = Console(file=out)
         terminal = console if shown else Console(stderr=True)
@@ -74,9 +142,13 @@ def classify(
                     label(path, engine, writer, terminal)
             except SourceError as error:
                 print(f"rtclassify: {error}", file=sys.stderr)
-                failed = True
-    if failed:
-        raise typer.Exit(SourceError.exit_code)
+                whole = False
+    return whole
+
+
+def _refuse_sharing(jobs: int | None, cluster: str | None) -> None:
+    if jobs or cluster:
+        raise UsageError("--jobs and --cluster share the recordings of a folder; name one, alone.")
 
 
 def _refuse_mixing(files: Sequence[str], form: str | None, *, one_recording: bool) -> None:

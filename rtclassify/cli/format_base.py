@@ -19,6 +19,9 @@ class Format:
         rate: Samples per second of every index.
     """
 
+    suffix = ".txt"
+    """What the name of a file of such labels ends in."""
+
     one_recording = False
     """Whether what is written can speak of one recording only."""
 

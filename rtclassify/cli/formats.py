@@ -24,6 +24,8 @@ from rtclassify.stream import Label, Segment
 class JsonLines(Format):
     """One JSON object a label."""
 
+    suffix = ".jsonl"
+
     def label(self, label: Label) -> None:
         """Write ``{"path", "start_s", "end_s", "probs", "label"}``."""
         said = {
@@ -38,6 +40,8 @@ class JsonLines(Format):
 
 class Csv(Format):
     """One row a label, with a column for each of the model's answers."""
+
+    suffix = ".csv"
 
     def head(self) -> None:
         """Write the names of the columns."""
@@ -104,6 +108,7 @@ class Audacity(Format):
 class WebVtt(Format):
     """Segments as the cues of a WebVTT track."""
 
+    suffix = ".vtt"
     one_recording = True
 
     def head(self) -> None:

@@ -20,6 +20,8 @@ class Rttm(Format):
     Ten fields a line, parted by spaces, so names have underscores for theirs.
     """
 
+    suffix = ".rttm"
+
     def segment(self, segment: Segment) -> None:
         """Write one line."""
         start, end = self._seconds(segment.start), self._seconds(segment.end)
@@ -46,6 +48,8 @@ class Gathered(Format):
 
 class TextGrid(Gathered):
     """Segments as Praat's TextGrid with one tier of intervals; holes are intervals without text."""
+
+    suffix = ".TextGrid"
 
     def end(self, length: int) -> None:
         """Write the file."""
@@ -75,6 +79,8 @@ class TextGrid(Gathered):
 
 class Jams(Gathered):
     """Segments as a JAMS file with one annotation of the namespace ``segment_open``."""
+
+    suffix = ".jams"
 
     def end(self, length: int) -> None:
         """Write the file."""

@@ -23,8 +23,25 @@ from rtclassify.ring import Wakeup
 from rtclassify.stream import Classifier, Event, Label, Segment
 
 
-def label(path: str, classifier: Classifier, writer: Format, terminal: Console) -> None:
+def label(
+    path: str,
+    classifier: Classifier,
+    writer: Format,
+    terminal: Console,
+    *,
+    name: str | None = None,
+) -> float:
     """Write the labels of the recording at `path`, with a progress bar if `terminal` is one.
+
+    Args:
+        path: The recording, or ``-`` for a WAV on standard input.
+        classifier: Scores its windows.
+        writer: Writes its labels.
+        terminal: Where progress is shown.
+        name: What the labels call it; None for its path.
+
+    Returns:
+        Seconds of audio that it holds.
 
     Raises:
         SourceError: If the recording cannot be read, wholly or from some place on.
@@ -33,11 +50,12 @@ def label(path: str, classifier: Classifier, writer: Format, terminal: Console) 
     with Recording(path, rate=classifier.rate, window=classifier.window) as recording:
         pipeline = Pipeline(classifier, recording.channels, LabelSettings())
         sink = WriterSink(writer, recording)
-        writer.begin(path)
+        writer.begin(name or path)
         with _progress(recording, terminal) as turn:
             run([recording], pipeline, [sink], clock=SystemClock(), wakeup=Wakeup(), turn=turn)
         with delivering("the output"):
             writer.end(recording.length)
+        return recording.seconds
 
 
 class WriterSink:
