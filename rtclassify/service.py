@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Self
@@ -136,7 +137,7 @@ class Service:
         return settings if self._stopped_by is None else None
 
     def _reload(self) -> None:
-        self._notifier.tell(RELOADING=1, MONOTONIC_USEC=int(self._clock.now() * 1e6))
+        self._notifier.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         try:
             self._reloaded = self._reread()
         except RtclassifyError as error:
