@@ -7,14 +7,24 @@ ties the first to the second by a fit, and a `Clock` ties the second to the thir
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 WRITTEN_S = 1e-3
 """UTC is written down to the millisecond."""
+
+TIMEX, MAXERROR, TIME_ERROR = 32, 3, 5
+"""Of adjtimex(2): more than its structure's longs, one of them, and what says unsynchronised."""
+
+TIMESYNCD = Path("/run/systemd/timesync/synchronized")
+TIMESYNCD_S = 7200.0
+"""It is touched each time, which is every 34 minutes at the latest."""
 
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux's CLOCK_MONOTONIC stands still while the machine is suspended."""
@@ -40,6 +50,38 @@ class SystemClock:
     def utc(self, at: float) -> datetime:
         """Return the system's UTC, moved back by the age of `at`."""
         return datetime.now(UTC) - timedelta(seconds=self.now() - at)
+
+
+@dataclass(frozen=True, slots=True)
+class Timekeeping:
+    """Whether the machine's clock is kept right by others, as far as this process may know.
+
+    Args:
+        synchronised: None where nobody tells.
+        error_s: How far UTC may be off by the kernel's account; None where it does not tell.
+    """
+
+    synchronised: bool | None = None
+    error_s: float | None = None
+
+
+def timekeeping() -> Timekeeping:
+    """Ask the kernel, or, where a sandbox forbids that, see what systemd-timesyncd leaves behind.
+
+    Takes microseconds.
+    """
+    if sys.platform == "linux":
+        timex = (ctypes.c_long * TIMEX)()
+        state = ctypes.CDLL(None).adjtimex(timex)
+        if state == TIME_ERROR:
+            return Timekeeping(synchronised=False)
+        if state >= 0:
+            return Timekeeping(synchronised=True, error_s=timex[MAXERROR] / 1e6)
+    try:
+        age_s = time.time() - TIMESYNCD.stat().st_mtime
+    except OSError:
+        return Timekeeping()
+    return Timekeeping(synchronised=age_s < TIMESYNCD_S)
 
 
 @dataclass(frozen=True, slots=True)

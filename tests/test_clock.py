@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +16,7 @@ from clocks import SETTLED_S, STEP_S, WORLDS, card, play
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtclassify.clock import Line, SystemClock, Timeline
+from rtclassify.clock import Line, SystemClock, Timekeeping, Timeline, timekeeping
 from rtclassify.testing import ManualClock
 
 RATE = 48_000
@@ -111,6 +116,55 @@ def test_the_clock_goes_on_while_the_machine_is_suspended() -> None:
     uptime_s = float(Path("/proc/uptime").read_text().split()[0])
 
     assert SystemClock().now() == pytest.approx(uptime_s, abs=5.0)
+
+
+def told(touched: Path, *, forbidden: bool) -> str:
+    """Say what a process is told of the machine's clock."""
+    code = f"""
+import ctypes, pathlib, struct
+from rtclassify import clock
+number = [(0x20, 0, 0, 0)]
+is_adjtimex = [(0x15, 1, 0, 159), (0x15, 0, 1, 305)]
+eperm, allow = [(0x06, 0, 0, 0x50001)], [(0x06, 0, 0, 0x7FFF0000)]
+steps = b"".join(struct.pack("HBBI", *step) for step in number + is_adjtimex + eperm + allow)
+kept = ctypes.create_string_buffer(steps)
+program = ctypes.create_string_buffer(struct.pack("HP", 5, ctypes.addressof(kept)))
+libc = ctypes.CDLL(None)
+if {forbidden}:
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    assert libc.prctl(22, 2, program, 0, 0) == 0
+clock.TIMESYNCD = pathlib.Path({str(touched)!r})
+print(clock.timekeeping())
+"""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter is that of x86-64")
+@pytest.mark.parametrize(
+    ("age_s", "expected"),
+    [(60.0, Timekeeping(True)), (10_800.0, Timekeeping(False)), (None, Timekeeping())],
+)
+def test_where_a_filter_forbids_to_ask_the_kernel_the_last_synchronisation_counts(
+    tmp_path: Path, age_s: float | None, expected: Timekeeping
+) -> None:
+    """The service's own sandbox refuses adjtimex(2) with EPERM, as this one does."""
+    touched = tmp_path / "synchronized"
+    if age_s is not None:
+        touched.touch()
+        os.utime(touched, (time.time() - age_s,) * 2)
+
+    assert told(touched, forbidden=True) == f"{expected}\n"
+
+
+def test_the_kernel_goes_before_what_a_program_left_behind(tmp_path: Path) -> None:
+    """It tells at least whether, and if so how well."""
+    if timekeeping().synchronised is None:
+        pytest.skip("this machine's own sandbox forbids to ask the kernel")
+    said = told(tmp_path / "none", forbidden=False)
+
+    assert "synchronised=None" not in said
+    assert ("synchronised=True" in said) == ("error_s=None" not in said)
 
 
 def test_utc_of_the_past_is_in_the_past() -> None:

@@ -331,7 +331,7 @@ def test_ten_thousand_malformed_requests_cost_no_label_and_delay_none(memory: Pa
 
     assert seqs == list(range(sent))
     assert max(late_s) < 2.0, "rough: it is 250 ms on a quiet machine"
-    assert journal.missing == 0
+    assert journal.state.missing == 0
 
 
 def test_who_sends_too_much_at_once_is_cut_off_and_the_others_are_served(memory: Path) -> None:

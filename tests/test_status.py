@@ -23,6 +23,7 @@ from rtclassify.errors import SinkError
 from rtclassify.sinks.http import LONGEST_REQUEST, PATIENCE_S, Answer, HttpServer
 from rtclassify.sinks.metrics import Metrics
 from rtclassify.sinks.status import StatusSink
+from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import Heartbeat, Label, Level, Stamp
 from rtclassify.testing import ManualClock
 
@@ -37,7 +38,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def sink(clock: ManualClock) -> Iterator[StatusSink]:
-    with StatusSink("127.0.0.1:0", INFO, clock) as sink:
+    with StatusSink("127.0.0.1:0", Encoder(INFO, clock), clock) as sink:
         yield sink
 
 
@@ -105,7 +106,7 @@ def test_a_channel_without_capture_is_not_ready_and_says_why(sink: StatusSink) -
 @settings(deadline=None, max_examples=50)
 @given(st.lists(labels, max_size=30))
 def test_labels_are_counted_by_channel_label_and_finality(sent: list[Label]) -> None:
-    metrics = Metrics(INFO)
+    metrics = Metrics(Encoder(INFO, ManualClock()))
     for one in sent:
         metrics.count(one, 0.0)
 
@@ -231,14 +232,14 @@ def await_(claim: Callable[[], object], what: str) -> None:
 def test_a_port_in_use_is_one_sentence(sink: StatusSink, clock: ManualClock) -> None:
     with (
         pytest.raises(SinkError, match=r"cannot be served: .* in use; choose another port\.$"),
-        StatusSink(f"127.0.0.1:{sink.port}", INFO, clock),
+        StatusSink(f"127.0.0.1:{sink.port}", Encoder(INFO, clock), clock),
     ):
         pass
 
 
 def test_a_port_is_free_again_when_the_sink_has_closed(clock: ManualClock) -> None:
-    with StatusSink("127.0.0.1:0", INFO, clock) as first:
+    with StatusSink("127.0.0.1:0", Encoder(INFO, clock), clock) as first:
         port = first.port
         socket.create_connection(("127.0.0.1", port)).close()
-    with StatusSink(f"127.0.0.1:{port}", INFO, clock) as second:
+    with StatusSink(f"127.0.0.1:{port}", Encoder(INFO, clock), clock) as second:
         assert get(second, "/health")[0] == 200

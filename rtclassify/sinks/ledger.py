@@ -53,6 +53,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, named: Mapping[str, str]) -> None:
+        self._path = path
         self._named = named
         self._opened: tuple[str, str] | None = None
         self._db = sqlite3.connect(
@@ -63,6 +64,7 @@ class Ledger:
         except sqlite3.Error:
             self._db.close()
             raise
+        self._file = file_at(path)
 
     def close(self) -> None:
         """Close the file."""
@@ -72,8 +74,11 @@ class Ledger:
         """Add entries after the last row, all or none; those that are there already are skipped.
 
         Raises:
-            sqlite3.Error: If the disk does not take them; nothing was added then.
+            sqlite3.Error: If the disk does not take them, or the file is there no more; nothing
+                was added then.
         """
+        if file_at(self._path) != self._file:
+            raise sqlite3.OperationalError("it was removed or replaced")
         opened = self._opened
         with self._transaction():
             last = mark(self._db, "last")
@@ -171,6 +176,15 @@ class Ledger:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at `path` from one that takes its place; None if none is there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

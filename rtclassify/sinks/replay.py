@@ -19,7 +19,7 @@ import zmq
 
 from rtclassify.keys import ServerKeys
 from rtclassify.sinks.answers import answer, refusal
-from rtclassify.sinks.ledger import open_for_reading
+from rtclassify.sinks.ledger import file_at, open_for_reading
 from rtclassify.sinks.zmq import bound
 
 LONGEST_REQUEST = 4096
@@ -53,6 +53,7 @@ class ReplayServer:
         self._epoch = epoch
         self._address = address
         self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -117,8 +118,11 @@ class ReplayServer:
 
     def _answer(self, request: bytes) -> list[bytes]:
         try:
+            if file_at(self._path) != self._file:
+                self._forget()
             if self._db is None:
                 self._db = open_for_reading(self._path)
+                self._file = file_at(self._path)
             return answer(self._db, request, epoch=self._epoch)
         except sqlite3.Error as error:
             self._forget()
