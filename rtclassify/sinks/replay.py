@@ -28,6 +28,9 @@ LONGEST_REQUEST = 4096
 ANSWERS = 4
 """Answers, and requests, that wait for one client, some 1 MB, before more are thrown away."""
 
+ROUTE = 2
+"""Frames before a request: whom the answer is for, and an empty one if it was sent by a REQ."""
+
 POLL_MS = 100
 TURN = 10
 LEAST_PAUSE_S = 0.002
@@ -111,9 +114,10 @@ class ReplayServer:
         if not socket.poll(0):
             return False
         *route, request = socket.recv_multipart(zmq.NOBLOCK)
+        said = self._answer(request) if len(route) <= ROUTE else [refusal("it has many frames")]
         # Clients that have gone, or do not fetch their answers, get none.
         with suppress(zmq.ZMQError):
-            socket.send_multipart([*route[:2], *self._answer(request)], zmq.NOBLOCK)
+            socket.send_multipart([*route[:ROUTE], *said], zmq.NOBLOCK)
         return True
 
     def _answer(self, request: bytes) -> list[bytes]:
