@@ -29,8 +29,8 @@ from rtclassify.clock import SystemClock
 from rtclassify.config import JournalSettings, LabelSettings
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.journal import JournalSink
-from rtclassify.sinks.ledger import open_for_reading
 from rtclassify.sinks.proof import verify
+from rtclassify.sinks.reading import open_for_reading
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
 from rtclassify.stream import AudioBlock, Item, StreamInfo

@@ -29,8 +29,9 @@ from rtclassify.errors import SinkError
 from rtclassify.sinks import journal as sinks_journal
 from rtclassify.sinks.chain import CHAIN, Entry
 from rtclassify.sinks.journal import JournalSink
-from rtclassify.sinks.ledger import STEP, Ledger, open_for_reading
+from rtclassify.sinks.ledger import STEP, Ledger
 from rtclassify.sinks.proof import verify
+from rtclassify.sinks.reading import open_for_reading
 from rtclassify.sinks.wire import Encoder, JournalState
 from rtclassify.sinks.zmq import ZmqSink
 from rtclassify.stream import Event, Heartbeat
@@ -100,6 +101,7 @@ def test_a_message_is_on_the_disk_soon_although_nothing_is_closed(tmp_path: Path
     with journal(tmp_path / "journal") as sink:
         sink.send([label()])
         await_(lambda: kept(tmp_path / "journal"))
+        assert sink.state.waiting == 0
 
 
 def test_the_next_start_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:

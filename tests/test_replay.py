@@ -27,7 +27,8 @@ from rtclassify.sinks import answers
 from rtclassify.sinks.answers import answer
 from rtclassify.sinks.chain import Entry
 from rtclassify.sinks.journal import JournalSink
-from rtclassify.sinks.ledger import Ledger, open_for_reading
+from rtclassify.sinks.ledger import Ledger
+from rtclassify.sinks.reading import open_for_reading
 from rtclassify.sinks.replay import ANSWERS, LONGEST_REQUEST, ReplayServer
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import Subscription, ZmqSink

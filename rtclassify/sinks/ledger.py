@@ -13,13 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rtclassify.sinks.chain import CHAIN, START, Entry, Mark, day_of, digest_of
+from rtclassify.sinks.reading import APPLICATION, BUSY_S, VERSION, check_kind, file_at, mark
 
-APPLICATION = 0x72746A6C
-VERSION = 1
 STEP = 2_000
 """Rows that are removed at once: more than are added at once, so that removal keeps up."""
 
-BUSY_S = 5.0
 LARGEST_WAL = 16_000_000
 
 _TABLES = """
@@ -176,52 +174,3 @@ class Ledger:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
-
-
-def file_at(path: Path) -> tuple[int, int] | None:
-    """Return what tells the file at `path` from one that takes its place; None if none is there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open a journal that may be written meanwhile.
-
-    Raises:
-        sqlite3.Error: If there is none at `path`, or it is no journal of this version.
-    """
-    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
-    try:
-        check_kind(db)
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def check_kind(db: sqlite3.Connection) -> None:
-    """Make sure that a database is a journal of this version.
-
-    Raises:
-        sqlite3.DatabaseError: If it is something else.
-    """
-    kinds = [
-        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    ]
-    if kinds != [APPLICATION, VERSION]:
-        raise sqlite3.DatabaseError("it is no journal of this version")
-
-
-def mark(db: sqlite3.Connection, name: str) -> Mark:
-    """Return the mark ``before`` (of the oldest row) or ``last``.
-
-    Raises:
-        sqlite3.DatabaseError: If it is not there.
-    """
-    found = db.execute("SELECT id, digest FROM mark WHERE name = ?", (name,)).fetchone()
-    if found is None:
-        raise sqlite3.DatabaseError("a mark is missing")
-    return Mark(*found)

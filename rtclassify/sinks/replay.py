@@ -18,7 +18,7 @@ import zmq
 
 from rtclassify.keys import ServerKeys
 from rtclassify.sinks.answers import answer, refusal
-from rtclassify.sinks.ledger import file_at, open_for_reading
+from rtclassify.sinks.reading import file_at, open_for_reading
 from rtclassify.sinks.zmq import bound
 
 LONGEST_REQUEST = 4096
