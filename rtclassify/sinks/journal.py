@@ -68,6 +68,7 @@ class JournalSink:
         self._clock = clock
         self._named = named
         self._waiting: queue.Queue[Entry] = queue.Queue(QUEUE)
+        self._batch: list[Entry] = []
         self._missing = 0
         self._told = 0
         self._trouble = ""
@@ -79,7 +80,8 @@ class JournalSink:
     @property
     def state(self) -> JournalState:
         """How the journal is."""
-        return JournalState(self._trouble, self._waiting.qsize(), self._missing)
+        waiting = len(self._batch) + self._waiting.qsize()
+        return JournalState(self._trouble, waiting, self._missing)
 
     def __enter__(self) -> Self:
         """Open the journal, or make it, and begin to write.
@@ -137,18 +139,18 @@ class JournalSink:
 
     def _write(self) -> None:
         """Commit what waits, a few times a second, until the sink closes; the writer's thread."""
-        batch: list[Entry] = []
         while True:
             closing = self._closing.is_set()
-            batch += self._take(BATCH - len(batch))
-            busy = len(batch) == BATCH
-            if self._commits(batch):
-                batch = []
+            self._batch += self._take(BATCH - len(self._batch))
+            busy = len(self._batch) == BATCH
+            if self._commits(self._batch):
+                self._batch = []
             if closing and (self._trouble or not busy):
                 break
             if self._trouble or not busy:
                 self._closing.wait(RETRY_S if self._trouble else COMMIT_S)
-        self._missing += len(batch) + self._waiting.qsize()
+        self._missing += self.state.waiting
+        self._batch = []
         self._tell_missing()
         if self._ledger is not None:
             self._ledger.close()
