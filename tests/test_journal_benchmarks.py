@@ -35,7 +35,7 @@ def test_a_daemon_that_is_killed_leaves_a_whole_journal() -> None:
 @pytest.mark.usefixtures("broker")  # skips where there is no mosquitto
 def test_in_hostile_company_every_label_comes_and_everything_recovers(tiny_bundle: Path) -> None:
     """Nothing is claimed of how late they come: this machine may be busy."""
-    told = run("hostile.py", "--seconds", "4", "--model", str(tiny_bundle))
+    told = run("hostile.py", "--seconds", "3", "--model", str(tiny_bundle))
 
     assert "every label came" in told
     assert "bad requests answered" in told
