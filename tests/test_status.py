@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from stream_events import INFO, label, labels, status
 
+from rtclassify.clock import Timekeeping
 from rtclassify.errors import SinkError
 from rtclassify.sinks.http import LONGEST_REQUEST, PATIENCE_S, Answer, HttpServer
 from rtclassify.sinks.metrics import Metrics
 from rtclassify.sinks.status import StatusSink
-from rtclassify.sinks.wire import Encoder
+from rtclassify.sinks.wire import Encoder, JournalState
 from rtclassify.stream import Heartbeat, Label, Level, Stamp
 from rtclassify.testing import ManualClock
 
@@ -148,6 +149,22 @@ def test_metrics_tell_what_a_heartbeat_tells(sink: StatusSink, clock: ManualCloc
     assert f'model="{INFO.model}"' in text
     assert "rtclassify_build_info" in text
     assert "_created" not in text
+
+
+def test_metrics_tell_of_the_journal_and_the_clock_where_they_are_known() -> None:
+    encoder = Encoder(INFO, ManualClock())
+    metrics = Metrics(encoder)
+    before = samples(metrics.text().decode())
+    encoder.journal = lambda: JournalState("disk full", 12, 7)
+    encoder.timekeeping = lambda: Timekeeping(synchronised=False)
+    after = samples(metrics.text().decode())
+
+    assert {key: after[key] for key in after.keys() - before.keys()} == {
+        ("rtclassify_journal_failing",): 1,
+        ("rtclassify_journal_waiting",): 12,
+        ("rtclassify_journal_missing_total",): 7,
+        ("rtclassify_clock_synchronised",): 0,
+    }
 
 
 @pytest.mark.parametrize(
