@@ -75,8 +75,8 @@ def server_jitter(dice: Dice, count: int) -> Seconds:
 
 
 def wandering(dice: Dice) -> World:
-    """Neighbouring ADC times are off alike, for some five seconds."""
-    world, kept = card(dice), np.exp(-STEP_S / 5.0)
+    """Neighbouring ADC times are off alike, for some twenty seconds, as measured on one card."""
+    world, kept = card(dice), np.exp(-STEP_S / 20.0)
     noise = dice.normal(0.0, 2.4e-3 * np.sqrt(1 - kept**2), len(world.clock_s))
     for half in range(1, len(noise)):
         noise[half] += kept * noise[half - 1]
@@ -91,7 +91,11 @@ def never_early(dice: Dice) -> World:
 
 def fine_hardware(dice: Dice) -> World:
     """A card whose driver tells its times within a tenth of a millisecond."""
-    world = card(dice)
+    return finely(card(dice), dice)
+
+
+def finely(world: World, dice: Dice) -> World:
+    """Let the driver do so."""
     return replace(world, late_s=dice.normal(0.0, 1e-4, len(world.clock_s)))
 
 
@@ -158,6 +162,7 @@ WORLDS: Mapping[str, Callable[[Dice], World]] = {
     "temperature": temperature,
     "leap smear": leap_smear,
     "a slew of 500 ppm": slew,
+    "the same, fine hardware": lambda dice: finely(slew(dice), dice),
     "clock steps": clock_steps,
     "suspend": suspend,
     "suspend, card reopened": reopened,

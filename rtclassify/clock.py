@@ -121,16 +121,17 @@ class Timeline:
     Marks are pairs (sample index, clock seconds) from the capture device; each is jittered by
     milliseconds, and the card's crystal is off by some tens of ppm, which change with its
     temperature. A delay-locked loop follows both: a Kalman filter whose state is an offset and a
-    skew, and whose noise is the spread of the marks seen lately.
+    skew, and whose noise is how marks differ from those just before them, so that a clock that runs
+    away from the fit is not taken for noise.
 
-    A mark that is off by more than `UNLIKELY` standard deviations counts for nothing: it is late,
-    as those of a stalled callback are. If `LATE_MARKS` in a row are, it is the clock that jumped,
-    and the fit begins anew with the last one.
+    A mark that is off by more than `UNLIKELY` times the spread of the marks counts for nothing: it
+    is late, as those of a stalled callback are. If `LATE_MARKS` in a row are, it is the clock that
+    jumped, and the fit begins anew with the last one.
 
-    The error bound is three standard deviations of the fit, plus one of the marks (they may all be
-    late by that much, or wander together), plus what the last ones were off by on average, plus
-    the millisecond to which UTC is written; and while marks are left out, plus what the last of
-    them was off. A delay that all marks share stays unknown.
+    The error bound is three standard deviations of the fit, plus the spread of the marks (they may
+    all be late by that much), plus twice what the last ones were off by on average (they may wander
+    together), plus the millisecond to which UTC is written; and while marks are left out, plus
+    what the last of them was off. A delay that all marks share stays unknown.
 
     Owned by one thread; a mark costs microseconds, however many there were.
 
@@ -145,7 +146,10 @@ class Timeline:
     SKEW = 1e-4
     """One standard deviation of what is thought before the first mark."""
 
-    WANDER = 1e-6
+    FINEST_S = 1e-5
+    """No marks are thought to be better than that, however well they fit."""
+
+    WANDER = 1e-7
     """By how much the skew changes in a second; it is a random walk."""
 
     REMEMBERED = 128
@@ -175,7 +179,7 @@ class Timeline:
 
     def _begin(self, sample: int, clock_s: float) -> None:
         self._sample, self._clock_s, self._skew = sample, clock_s, 0.0
-        self._spread = self.JITTER_S**2
+        self._spread = self._noise = self.JITTER_S**2
         self._marks = self._left_out = 0
         self._bias_s = 0.0
         self._offset_var, self._shared_var, self._skew_var = self._spread, 0.0, self.SKEW**2
@@ -196,8 +200,7 @@ class Timeline:
     def _correct(self, clock_s: float) -> None:
         """Take what the mark at the predicted sample says."""
         off_s = clock_s - self._clock_s
-        expected = self._offset_var + self._spread
-        if abs(off_s) > self.UNLIKELY * math.sqrt(expected):
+        if abs(off_s) > self.UNLIKELY * math.sqrt(self._offset_var + self._spread):
             self._left_out += 1
             if self._left_out == self.LATE_MARKS:
                 self._begin(self._sample, clock_s)
@@ -207,9 +210,11 @@ class Timeline:
         self._left_out = 0
         self._marks += 1
         self._bias_s += (off_s - self._bias_s) / self.BELIEVED
-        self._spread += (off_s**2 - self._spread) / min(
-            self._marks + self.BELIEVED, self.REMEMBERED
-        )
+        share = 1 / min(self._marks + self.BELIEVED, self.REMEMBERED)
+        finest = self.FINEST_S**2 * share
+        self._noise += ((off_s - self._bias_s) ** 2 - self._noise) * share + finest
+        self._spread += (off_s**2 - self._spread) * share + finest
+        expected = self._offset_var + self._noise
         gain, skew_gain = self._offset_var / expected, self._shared_var / expected
         self._clock_s += gain * off_s
         self._skew += skew_gain * off_s
@@ -219,7 +224,7 @@ class Timeline:
         self._say(0.0)
 
     def _say(self, left_out_s: float) -> None:
-        bound_s = 3 * math.sqrt(self._offset_var) + math.sqrt(self._spread) + abs(self._bias_s)
+        bound_s = 3 * math.sqrt(self._offset_var) + math.sqrt(self._spread) + 2 * abs(self._bias_s)
         self._line = Line(
             self._sample,
             self._clock_s,

@@ -58,6 +58,17 @@ def test_marks_without_jitter_are_followed_wherever_they_begin(
     assert off_s <= timeline.line.error_at(sample)
 
 
+def test_marks_that_fit_perfectly_for_a_day_are_not_trusted_beyond_reason() -> None:
+    timeline = Timeline(RATE)
+    for second in range(86_400):
+        timeline.mark(second * RATE, 1e8 + second)
+    timeline.mark(86_400 * RATE, 1e8 + 86_400 + 2e-5)
+
+    assert timeline.line is not None
+    assert timeline.line.error_s < 1.2e-3
+    assert timeline.line.at(86_400 * RATE) == pytest.approx(1e8 + 86_400, abs=2e-5)
+
+
 def test_one_late_mark_moves_nothing_and_is_stated() -> None:
     timeline = Timeline(RATE)
     for second in range(60):
