@@ -1,9 +1,14 @@
-"""How late labels are while everybody around the daemon misbehaves.
+"""How late labels are while everybody around the daemon misbehaves, and what is left of it.
 
-Starts ``rtclassify run`` on the demo programme with keys, status over HTTP and a real mosquitto,
-measures its provisional labels in peace, and again while the broker is stalled, a thousand HTTP
-clients at a time never finish, another asks for metrics without a pause, and sixty strangers try
-their keys again and again. Latency is the daemon's own ``latency_ms``.
+Starts ``rtclassify run`` on the demo programme with keys, a journal, replay, status over HTTP, a
+webhook that takes each alarm and never answers, and a real mosquitto. It is left in peace for a
+while, and then besieged as `siege` says: by unfinished HTTP requests, strangers with the wrong
+keys, a flood of bad requests, a stalled broker and a full disk, all at once. A label is late by
+how much its own ``latency_ms`` is above the median in peace of those of its kind, provisional
+or final.
+
+Ends with an error if a label is missing on the stream, or if within a minute after the siege the
+journal is not written again, with every label in it, or the broker gets no messages.
 
     python benchmarks/hostile.py [--seconds 30] [--model NAME]
 """
@@ -11,33 +16,37 @@ their keys again and again. Latency is the daemon's own ``latency_ms``.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
-import zmq
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from rigs.icecast import free_port  # noqa: E402 - the tests' rigs
 from rigs.mosquitto import Broker  # noqa: E402
+from siege import DeafHook, Siege  # noqa: E402
 
-from rtclassify.curve import identify  # noqa: E402
 from rtclassify.keys import client_keys, new_pair  # noqa: E402
+from rtclassify.sinks.proof import verify  # noqa: E402
+from rtclassify.sinks.reading import open_for_reading  # noqa: E402
+from rtclassify.sinks.wire import Message  # noqa: E402
+from rtclassify.sinks.zmq import Subscription  # noqa: E402
 
-CROWD = 1000
-STRANGERS = 60
+LATE_MS = 250.0
+ROUTINE = 50
+"""Messages that wait for the disk from one commit to the next are fewer."""
+
+PATIENCE_S = 60.0
+LABELS = "label/main/"
 
 
 def main() -> None:
@@ -46,38 +55,49 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=30.0)
     options.add_argument("--model", default=str(ROOT / "models/speech-music"))
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, DeafHook() as hook:
         folder = Path(name)
         broker = Broker(folder)
         broker.start()
         try:
-            measure(folder, broker, chosen.model, chosen.seconds)
+            measure(folder, broker, hook, model=chosen.model, seconds=chosen.seconds)
         finally:
             broker.go_on()
             broker.stop()
 
 
-def measure(folder: Path, broker: Broker, model: str, seconds: float) -> None:
-    """Run the daemon, in peace and besieged, and print how late its labels were."""
-    stream, status = free_port(), free_port()
-    labels = folder / "labels.jsonl"
-    settle(folder, model=model, labels=labels, broker=broker.port, stream=stream, status=status)
+def measure(folder: Path, broker: Broker, hook: DeafHook, *, model: str, seconds: float) -> None:
+    """Run the daemon in peace, besieged, and in peace again; print what became of its labels."""
+    stream, replay, status = (free_port() for _ in range(3))
+    settle(folder, model=model, ports=(stream, replay, status), broker=broker.port, hook=hook.port)
     daemon = subprocess.Popen([sys.executable, "-m", "rtclassify", "run"], cwd=folder)
+    siege = Siege(folder, daemon.pid, stream, replay, status, broker)
     try:
-        while not labels.exists() or b'"label/' not in labels.read_bytes():
-            time.sleep(0.1)
-        time.sleep(2.0)
-        report("in peace", latencies(labels, seconds))
-        broker.stall()
-        with besieged(folder, stream, status):
-            report("besieged", latencies(labels, seconds))
+        with Ear(folder, stream) as ear:
+            await_(lambda: any(m.body["final"] for m in ear.labels()), "a final label")
+            await_(lambda: hook.taken, "an alarm")
+            peace = ear.hear(seconds)
+            with siege.laid():
+                war = ear.hear(seconds)
+            trouble = ear.beat()["journal"]["trouble"]
+            await_(lambda: not ear.beat()["journal"]["trouble"], "the journal")
+            with broker.listener("rtclassify/heartbeat") as listener:
+                listener.next()  # what it kept
+                listener.next()
+            await_(lambda: ear.beat()["journal"]["waiting"] < ROUTINE, "what waited")
     finally:
         daemon.terminate()
         daemon.wait(20)
+    done = ", ".join(f"{count} {what}" for what, count in siege.done.items())
+    print(f"{done}; {len(hook.taken)} posts that the webhook keeps; the disk: {trouble}")
+    if not trouble:
+        raise SystemExit("the disk was not full")
+    report(peace, war)
+    account(folder / "journal", ear.labels())
 
 
 def settle(
-    folder: Path, *, model: str, labels: Path, broker: int, stream: int, status: int
+    folder: Path, *, model: str, ports: tuple[int, int, int], broker: int, hook: int
 ) -> None:
     """Write keys and settings."""
     clients = folder / "clients"
@@ -85,79 +105,101 @@ def settle(
     for name in ("server", "anna", "boris"):
         new_pair(folder, name)
     shutil.copy(folder / "anna.key", clients)
+    stream, replay, status = ports
     (folder / "rtclassify.toml").write_text(
         f'model = "{model}"\npublish = "tcp://127.0.0.1:{stream}"\nstatus = "127.0.0.1:{status}"\n'
-        f'sinks = ["jsonl:{labels}", "mqtt://127.0.0.1:{broker}"]\n'
+        f'replay = "tcp://127.0.0.1:{replay}"\nsinks = ["mqtt://127.0.0.1:{broker}"]\n'
+        '[journal]\npath = "journal"\n'
         '[security]\nserver_key = "server.key_secret"\nclients = "clients"\n'
+        f'[alarms]\nwebhook = "http://127.0.0.1:{hook}/"\nno-capture = {{ trigger_s = 1.0 }}\n'
         '[[channel]]\nname = "main"\nsource = "demo"\n'
+        '[[channel]]\nname = "dead"\nsource = "http://127.0.0.1:9/nobody-serves-here.mp3"\n'
     )
 
 
-def latencies(labels: Path, seconds: float) -> Sequence[float]:
-    """Return the latencies of the provisional labels of the next `seconds`, in ms."""
-    with labels.open() as lines:
-        lines.seek(0, 2)
+class Ear:
+    """Subscribes, as one who is let in, on a thread of its own; opened by ``with``."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._address = f"tcp://127.0.0.1:{port}"
+        self._keys = client_keys(folder / "anna.key_secret", folder / "server.key")
+        self._heard: list[Message] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._listen)
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._over.set()
+        self._thread.join()
+
+    def _listen(self) -> None:
+        with Subscription(self._address, [LABELS, "heartbeat/"], self._keys) as subscription:
+            while not self._over.is_set():
+                message = subscription.receive(0.1)
+                if message is not None:
+                    self._heard.append(message)
+
+    def labels(self) -> Sequence[Message]:
+        """Return the labels heard so far."""
+        return [message for message in self._heard if message.topic == LABELS]
+
+    def beat(self) -> dict[str, Any]:
+        """Return the last heartbeat."""
+        return dict(next(m.body for m in reversed(self._heard) if m.kind == "heartbeat"))
+
+    def hear(self, seconds: float) -> Sequence[Message]:
+        """Return the labels of the next `seconds`."""
+        before = len(self.labels())
         time.sleep(seconds)
-        messages = [json.loads(line) for line in lines]
-    return [m["latency_ms"] for m in messages if m["topic"] == "label/main/" and not m["final"]]
+        return self.labels()[before:]
 
 
-def report(when: str, late_ms: Sequence[float]) -> None:
-    """Print the spread."""
-    median, most = np.percentile(late_ms, 50), max(late_ms)
-    print(f"{when}: {len(late_ms)} labels, median {median:.0f} ms, at most {most:.0f} ms")
+def await_(claim: Callable[[], Any], what: str) -> None:
+    """Wait until a claim holds.
+
+    Raises:
+        SystemExit: If it does not in time.
+    """
+    limit = time.monotonic() + PATIENCE_S
+    while not claim():
+        if time.monotonic() > limit:
+            raise SystemExit(f"{what} did not come within {PATIENCE_S:.0f} s")
+        time.sleep(0.1)
 
 
-@contextlib.contextmanager
-def besieged(folder: Path, stream: int, status: int) -> Iterator[None]:
-    """Misbehave towards a daemon on threads of this process."""
-    over = threading.Event()
-    attacks = [
-        threading.Thread(target=crowd, args=(status, over)),
-        threading.Thread(target=ask, args=(status, over)),
-        threading.Thread(target=knock, args=(folder, stream, over)),
-    ]
-    for attack in attacks:
-        attack.start()
-    yield
-    over.set()
-    for attack in attacks:
-        attack.join()
+def report(peace: Sequence[Message], war: Sequence[Message]) -> None:
+    """Print how late labels were."""
+    for final in (False, True):
+        calm, besieged = (
+            np.array([m.body["latency_ms"] for m in labels if m.body["final"] == final])
+            for labels in (peace, war)
+        )
+        usual_ms = float(np.median(calm))
+        print(f"{'final' if final else 'provisional'} labels, median in peace {usual_ms:.0f} ms:")
+        for when, latencies_ms in (("in peace", calm), ("besieged", besieged)):
+            late_ms = latencies_ms - usual_ms
+            print(f"  {when}: {len(late_ms)}, late by {np.median(late_ms):.0f} ms in the median, "
+                  f"{late_ms.max():.0f} ms at most, {np.sum(late_ms > LATE_MS)} by more than "
+                  f"{LATE_MS:.0f} ms")  # fmt: skip
 
 
-def crowd(port: int, over: threading.Event) -> None:
-    """Connect a thousand clients that say half a request, or no HTTP at all, again and again."""
-    while not over.is_set():
-        with contextlib.ExitStack() as clients:
-            for number in range(CROWD):
-                client = clients.enter_context(socket.socket())
-                client.setblocking(False)
-                client.connect_ex(("127.0.0.1", port))
-                with contextlib.suppress(OSError):
-                    client.send(b"GET /met" if number % 2 else bytes(range(256)))
-            over.wait(1.0)
-
-
-def ask(port: int, over: threading.Event) -> None:
-    """Ask for metrics without a pause."""
-    while not over.is_set():
-        with contextlib.suppress(OSError):
-            url = f"http://127.0.0.1:{port}/metrics"
-            urllib.request.urlopen(url, timeout=1.0).read()
-
-
-def knock(folder: Path, port: int, over: threading.Event) -> None:
-    """Try to subscribe, some with a key that is not allowed, some without."""
-    boris = client_keys(folder / "boris.key_secret", folder / "server.key")
-    while not over.is_set():
-        with zmq.Context() as context, contextlib.ExitStack() as strangers:
-            for number in range(STRANGERS):
-                stranger = strangers.enter_context(context.socket(zmq.SUB))
-                stranger.linger, stranger.reconnect_ivl = 0, 10
-                if number % 2:
-                    identify(stranger, boris)
-                stranger.connect(f"tcp://127.0.0.1:{port}")
-            over.wait(0.5)
+def account(journal: Path, heard: Sequence[Message]) -> None:
+    """Fail unless every label came, and is in the journal."""
+    first = heard[0].body["seq"]
+    missing = len(heard) - (heard[-1].body["seq"] + 1 - first)
+    db = open_for_reading(journal)
+    rows = db.execute("SELECT seq FROM message WHERE topic = ? ORDER BY seq", (LABELS,))
+    kept = [seq for (seq,) in rows]
+    db.close()
+    list(verify(journal))
+    if missing or kept != list(range(len(kept))) or len(kept) <= heard[-1].body["seq"]:
+        raise SystemExit(f"labels are missing: {-missing} on the stream; {kept} in the journal")
+    print(f"every label came, and all {len(kept)} are in the journal, which verifies")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -30,8 +29,8 @@ from rtclassify.clock import SystemClock
 from rtclassify.config import JournalSettings, LabelSettings
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.journal import JournalSink
-from rtclassify.sinks.ledger import open_for_reading
 from rtclassify.sinks.proof import verify
+from rtclassify.sinks.reading import open_for_reading
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
 from rtclassify.stream import AudioBlock, Item, StreamInfo
@@ -122,12 +121,7 @@ class Endless:
         """Open nothing."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close nothing."""
 
     def read(self) -> Sequence[Item]:

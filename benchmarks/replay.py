@@ -72,7 +72,7 @@ def measure(messages: int, rate: int, dice: random.Random) -> None:
         trouble(stream, subjects, messages, rate, dice)
         each = messages // len(CHANNELS)
         stream.await_(lambda: all(subject.has_all(each) for subject in subjects))
-        missing = stream.journal.missing
+        missing = stream.journal.state.missing
         replaying, alone = subjects
         print(f"{messages} labels in {time.monotonic() - began:.0f} s; {missing} not journalled")
         print(f"with replay, after {replaying.stalls} stalls and {replaying.deaths} deaths:"
@@ -122,7 +122,7 @@ def trouble(
     sent, next_at = 0, 0.0
     while sent < messages:
         # A disk that is slower than this burst is not what is measured here.
-        turn = round(rate * TURN_S) if stream.journal.waiting < QUEUE // 2 else 0
+        turn = round(rate * TURN_S) if stream.journal.state.waiting < QUEUE // 2 else 0
         due = min(messages, sent + turn)
         stream.send([label(number) for number in range(sent, due)])
         sent = due

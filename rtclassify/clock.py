@@ -7,13 +7,27 @@ ties the first to the second by a fit, and a `Clock` ties the second to the thir
 
 from __future__ import annotations
 
+import ctypes
+import math
+import sys
 import time
-from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
-import numpy as np
+WRITTEN_S = 1e-3
+"""UTC is written down to the millisecond."""
+
+TIMEX, MAXERROR, TIME_ERROR = 32, 3, 5
+"""Of adjtimex(2): more than its structure's longs, one of them, and what says unsynchronised."""
+
+TIMESYNCD = Path("/run/systemd/timesync/synchronized")
+TIMESYNCD_S = 7200.0
+"""It is touched each time, which is every 34 minutes at the latest."""
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux's CLOCK_MONOTONIC stands still while the machine is suspended."""
 
 
 class Clock(Protocol):
@@ -27,15 +41,47 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock; it goes on while the machine is suspended, as the day does."""
 
     def now(self) -> float:
-        """Return `time.monotonic`."""
-        return time.monotonic()
+        """Return seconds since the machine was started."""
+        return time.clock_gettime(_STEADY)
 
     def utc(self, at: float) -> datetime:
-        """Return the system's UTC, moved back by the monotonic age of `at`."""
-        return datetime.now(UTC) - timedelta(seconds=time.monotonic() - at)
+        """Return the system's UTC, moved back by the age of `at`."""
+        return datetime.now(UTC) - timedelta(seconds=self.now() - at)
+
+
+@dataclass(frozen=True, slots=True)
+class Timekeeping:
+    """Whether the machine's clock is kept right by others, as far as this process may know.
+
+    Args:
+        synchronised: None where nobody tells.
+        error_s: How far UTC may be off by the kernel's account; None where it does not tell.
+    """
+
+    synchronised: bool | None = None
+    error_s: float | None = None
+
+
+def timekeeping() -> Timekeeping:
+    """Ask the kernel, or, where a sandbox forbids that, see what systemd-timesyncd leaves behind.
+
+    Takes microseconds.
+    """
+    if sys.platform == "linux":
+        timex = (ctypes.c_long * TIMEX)()
+        state = ctypes.CDLL(None).adjtimex(timex)
+        if state == TIME_ERROR:
+            return Timekeeping(synchronised=False)
+        if state >= 0:
+            return Timekeeping(synchronised=True, error_s=timex[MAXERROR] / 1e6)
+    try:
+        age_s = time.time() - TIMESYNCD.stat().st_mtime
+    except OSError:
+        return Timekeeping()
+    return Timekeeping(synchronised=age_s < TIMESYNCD_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,68 +92,143 @@ class Line:
         sample: The reference sample index.
         clock_s: Clock seconds at which that sample was captured.
         rate: Samples per clock second as fitted, close to the nominal rate.
-        error_s: How far `at` may be off.
+        error_s: How far `clock_s` may be off.
+        rate_error: How far `rate` may be off, as a share of it.
     """
 
     sample: float
     clock_s: float
     rate: float
     error_s: float
+    rate_error: float = 0.0
 
     def at(self, sample: int) -> float:
         """Return the clock seconds at which `sample` was captured."""
         return self.clock_s + (sample - self.sample) / self.rate
 
-    def rescaled(self, ratio: float) -> Line:
-        """Return the same line for indices multiplied by `ratio` (after resampling)."""
-        return Line(self.sample * ratio, self.clock_s, self.rate * ratio, self.error_s)
+    def error_at(self, sample: int) -> float:
+        """Return how far `at` may be off, in seconds: the farther away, the more."""
+        return self.error_s + self.rate_error * abs(sample - self.sample) / self.rate
+
+    def delivered(self, ratio: float, *, origin: int) -> Line:
+        """Return the same line for indices times `ratio` plus `origin`, as after resampling."""
+        return replace(self, sample=self.sample * ratio + origin, rate=self.rate * ratio)
 
 
 class Timeline:
-    """Fit clock seconds to sample indices as marks come in.
+    """Follow a card: fit clock seconds to sample indices as marks come in.
 
     Marks are pairs (sample index, clock seconds) from the capture device; each is jittered by
-    milliseconds, and the card's crystal is off by some tens of ppm. The fit is a least-squares
-    line over the last `span_s` of marks, and its error bound is three times the standard
-    deviation of the residuals. With fewer than `SETTLED` marks, or marks spread over less than
-    `SETTLED_S`, the slope stays nominal: a short baseline would turn jitter into drift.
+    milliseconds, and the card's crystal is off by some tens of ppm, which change with its
+    temperature. A delay-locked loop follows both: a Kalman filter whose state is an offset and a
+    skew, and whose noise is how marks differ from those just before them, so that a clock that runs
+    away from the fit is not taken for noise.
 
-    Owned by one thread.
+    A mark that is off by more than `UNLIKELY` times the spread of the marks counts for nothing: it
+    is late, as those of a stalled callback are. If `LATE_MARKS` in a row are, it is the clock that
+    jumped, and the fit begins anew with the last one.
+
+    The error bound is three standard deviations of the fit, plus the spread of the marks (they may
+    all be late by that much), plus twice what the last ones were off by on average (they may wander
+    together), plus the millisecond to which UTC is written; and while marks are left out, plus
+    what the last of them was off. A delay that all marks share stays unknown.
+
+    Owned by one thread; a mark costs microseconds, however many there were.
+
+    Args:
+        rate: Samples per second, nominally.
     """
 
-    SETTLED = 8
-    SETTLED_S = 5.0
+    SPACING_S = 0.5
+    """Marks closer together than this are dropped: neighbours tell the same."""
 
-    def __init__(self, rate: int, *, span_s: float = 300.0, marks: int = 600) -> None:
+    JITTER_S = 5e-3
+    SKEW = 1e-4
+    """One standard deviation of what is thought before the first mark."""
+
+    FINEST_S = 1e-5
+    """No marks are thought to be better than that, however well they fit."""
+
+    WANDER = 1e-7
+    """By how much the skew changes in a second; it is a random walk."""
+
+    REMEMBERED = 128
+    BELIEVED = 8
+    """Marks that tell the spread, and how many of them `JITTER_S` counts for at the start."""
+
+    UNLIKELY = 4.0
+    LATE_MARKS = 10
+
+    def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._spacing_s = span_s / marks
-        self._marks: deque[tuple[int, float]] = deque(maxlen=marks)
         self._line: Line | None = None
+        self._left_out = 0
 
     def mark(self, sample: int, clock_s: float) -> None:
         """Note that `sample` was captured at `clock_s`; marks too close together are dropped."""
-        settling = len(self._marks) < self.SETTLED
-        if settling or clock_s - self._marks[-1][1] >= self._spacing_s:
-            self._marks.append((sample, clock_s))
-            self._line = self._fit()
-
-    def reset(self) -> None:
-        """Forget every mark: the device was opened anew."""
-        self._marks.clear()
-        self._line = None
+        if self._line is None:
+            self._begin(sample, clock_s)
+        elif sample - self._sample >= self.SPACING_S * self._rate:
+            self._predict(sample)
+            self._correct(clock_s)
 
     @property
     def line(self) -> Line | None:
         """The current fit, or None before the first mark."""
         return self._line
 
-    def _fit(self) -> Line:
-        samples = np.array([sample for sample, _ in self._marks], np.float64)
-        clock = np.array([seconds for _, seconds in self._marks], np.float64)
-        centre, middle = samples.mean(), clock.mean()
-        rate = float(self._rate)
-        if len(samples) >= self.SETTLED and clock[-1] - clock[0] >= self.SETTLED_S:
-            away = samples - centre
-            rate = 1.0 / float(away @ (clock - middle) / (away @ away))
-        residuals = clock - (middle + (samples - centre) / rate)
-        return Line(float(centre), float(middle), rate, 3.0 * float(residuals.std()) + 1e-3)
+    def _begin(self, sample: int, clock_s: float) -> None:
+        self._sample, self._clock_s, self._skew = sample, clock_s, 0.0
+        self._spread = self._noise = self.JITTER_S**2
+        self._marks = self._left_out = 0
+        self._bias_s = 0.0
+        self._offset_var, self._shared_var, self._skew_var = self._spread, 0.0, self.SKEW**2
+        self._say(0.0)
+
+    def _predict(self, sample: int) -> None:
+        """Move the state on to `sample`."""
+        passed_s = (sample - self._sample) / self._rate
+        self._sample = sample
+        self._clock_s += passed_s * (1.0 + self._skew)
+        wander = self.WANDER**2 * passed_s
+        self._offset_var += passed_s * (
+            2 * self._shared_var + passed_s * (self._skew_var + wander / 3)
+        )
+        self._shared_var += passed_s * (self._skew_var + wander / 2)
+        self._skew_var += wander
+
+    def _correct(self, clock_s: float) -> None:
+        """Take what the mark at the predicted sample says."""
+        off_s = clock_s - self._clock_s
+        if abs(off_s) > self.UNLIKELY * math.sqrt(self._offset_var + self._spread):
+            self._left_out += 1
+            if self._left_out == self.LATE_MARKS:
+                self._begin(self._sample, clock_s)
+            else:
+                self._say(abs(off_s))
+            return
+        self._left_out = 0
+        self._marks += 1
+        self._bias_s += (off_s - self._bias_s) / self.BELIEVED
+        share = 1 / min(self._marks + self.BELIEVED, self.REMEMBERED)
+        finest = self.FINEST_S**2 * share
+        self._noise += ((off_s - self._bias_s) ** 2 - self._noise) * share + finest
+        self._spread += (off_s**2 - self._spread) * share + finest
+        expected = self._offset_var + self._noise
+        gain, skew_gain = self._offset_var / expected, self._shared_var / expected
+        self._clock_s += gain * off_s
+        self._skew += skew_gain * off_s
+        self._skew_var -= skew_gain * self._shared_var
+        self._shared_var *= 1.0 - gain
+        self._offset_var *= 1.0 - gain
+        self._say(0.0)
+
+    def _say(self, left_out_s: float) -> None:
+        bound_s = 3 * math.sqrt(self._offset_var) + math.sqrt(self._spread) + 2 * abs(self._bias_s)
+        self._line = Line(
+            self._sample,
+            self._clock_s,
+            self._rate / (1.0 + self._skew),
+            bound_s + left_out_s + WRITTEN_S,
+            3 * math.sqrt(self._skew_var),
+        )

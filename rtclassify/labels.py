@@ -109,6 +109,7 @@ class Labeller:
         self._silent_hops = max(1, round(settings.silence_after_s * framing.rate / framing.hop))
         self._lost = 0
         self._line: Line | None = None
+        self._begun: Stamp | None = None
         self._state: CaptureState = "no-capture"
         self._reason = "no audio yet"
         self._since = 0
@@ -239,13 +240,18 @@ class Labeller:
 
     def _stamp(self, sample: int) -> Stamp | None:
         line = self._line
-        return Stamp(line.at(sample), line.error_s) if line else None
+        return Stamp(line.at(sample), line.error_at(sample)) if line else None
 
     def _segments(self, changes: Sequence[Change]) -> list[Event]:
-        return [
-            Segment(
-                self._channel, c.number, c.label, c.start, c.end, c.probs,
-                self._stamp(c.start), None if c.end is None else self._stamp(c.end),
+        segments: list[Event] = []
+        for c in changes:
+            if c.end is None:
+                # Once and for all: the line is that of now, and a segment may last for hours.
+                self._begun = self._stamp(c.start)
+            ended = None if c.end is None else self._stamp(c.end)
+            segments.append(
+                Segment(
+                    self._channel, c.number, c.label, c.start, c.end, c.probs, self._begun, ended
+                )
             )
-            for c in changes
-        ]  # fmt: skip
+        return segments

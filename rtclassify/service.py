@@ -11,8 +11,9 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 from rtclassify.clock import Clock
@@ -97,12 +98,7 @@ class Service:
         }
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the signals back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -136,7 +132,7 @@ class Service:
         return settings if self._stopped_by is None else None
 
     def _reload(self) -> None:
-        self._notifier.tell(RELOADING=1, MONOTONIC_USEC=int(self._clock.now() * 1e6))
+        self._notifier.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         try:
             self._reloaded = self._reread()
         except RtclassifyError as error:

@@ -191,6 +191,7 @@ def test_one_way_that_hangs_does_not_hold_up_the_other(desk: Desk) -> None:
     with AlarmSink([hanging, posting(desk.url)], Encoder(INFO, ManualClock())) as sink:
         sink.send([alarm()])
         until(lambda: desk.bodies)
+        assert not stuck.is_set()
         stuck.set()
 
 

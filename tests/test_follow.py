@@ -18,7 +18,8 @@ from rtclassify.client.follow import HELD, Follower
 from rtclassify.client.items import Gap, Item, Message
 from rtclassify.sinks.answers import answer
 from rtclassify.sinks.chain import Entry
-from rtclassify.sinks.ledger import Ledger, open_for_reading
+from rtclassify.sinks.ledger import Ledger
+from rtclassify.sinks.reading import open_for_reading
 
 TOPICS = ("x/a/", "x/b/")
 PATIENCE_S = 60.0

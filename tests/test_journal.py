@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import resource
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,11 +29,12 @@ from rtclassify.errors import SinkError
 from rtclassify.sinks import journal as sinks_journal
 from rtclassify.sinks.chain import CHAIN, Entry
 from rtclassify.sinks.journal import JournalSink
-from rtclassify.sinks.ledger import STEP, Ledger, open_for_reading
+from rtclassify.sinks.ledger import STEP, Ledger
 from rtclassify.sinks.proof import verify
-from rtclassify.sinks.wire import Encoder
+from rtclassify.sinks.reading import open_for_reading
+from rtclassify.sinks.wire import Encoder, JournalState
 from rtclassify.sinks.zmq import ZmqSink
-from rtclassify.stream import Event
+from rtclassify.stream import Event, Heartbeat
 from rtclassify.testing import ManualClock
 
 NAMED = {"model": "envelope@" + "0" * 64, "config": "1" * 64}
@@ -88,18 +90,18 @@ def test_journal_and_socket_carry_the_same_bytes(tmp_path: Path) -> None:
 @settings(deadline=None, max_examples=20)
 @given(sent=st.lists(events, max_size=20))
 def test_every_message_is_kept_byte_for_byte_in_order(memory: Path, sent: list[Event]) -> None:
-    path = memory / str(next(NUMBERS))
-    with journal(path) as sink:
+    path, encoder = memory / str(next(NUMBERS)), Encoder(INFO, ManualClock())
+    with journal(path, encoder) as sink:
         sink.send(sent)
 
-    encoder = Encoder(INFO, ManualClock())
-    assert kept(path) == [(m.topic, m.payload) for m in map(encoder.encode, sent)]
+    assert kept(path) == [(m.topic, m.payload) for m in encoder.messages(sent)]
 
 
 def test_a_message_is_on_the_disk_soon_although_nothing_is_closed(tmp_path: Path) -> None:
     with journal(tmp_path / "journal") as sink:
         sink.send([label()])
         await_(lambda: kept(tmp_path / "journal"))
+        assert sink.state.waiting == 0
 
 
 def test_the_next_start_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
@@ -157,10 +159,70 @@ def test_what_the_queue_cannot_hold_is_counted_said_and_a_hole_in_seq(
         sink.send([label()])
 
     seqs = [int(body.partition(b'"seq":')[2].partition(b",")[0]) for _, body in kept(sink._path)]
-    assert sink.missing == 201 - len(seqs) > 0
-    assert f"{sink.missing} messages are missing from the journal" in caplog.text
+    assert sink.state.missing == 201 - len(seqs) > 0
+    assert f"{sink.state.missing} messages are missing from the journal" in caplog.text
     assert seqs == [*range(len(seqs) - 1), 200]
     assert list(verify(sink._path))
+
+
+def beat(encoder: Encoder) -> Any:
+    """Return what a heartbeat says of the journal now."""
+    return encoder.encode(Heartbeat(())).body["journal"]
+
+
+def test_heartbeats_tell_of_trouble_and_of_its_end(tmp_path: Path) -> None:
+    encoder = Encoder(INFO, ManualClock())
+    without = beat(encoder)
+    with journal(tmp_path / "journal", encoder) as sink:
+        calm = beat(encoder)
+        with full_disk(1):
+            sink.send([label()])
+            await_(lambda: beat(encoder)["trouble"])
+            sink.send([label()])
+            full = beat(encoder)
+        await_(lambda: not beat(encoder)["trouble"])
+
+    assert without is None
+    assert calm == {"trouble": "", "waiting": 0, "missing": 0}
+    assert full["trouble"] in ("disk I/O error", "database or disk is full")
+    assert full["waiting"] >= 1
+
+
+@pytest.mark.parametrize("comes_back", ["folder", "file"])
+def test_a_journal_that_is_removed_is_said_and_begun_anew(tmp_path: Path, comes_back: str) -> None:
+    folder, encoder = tmp_path / "kept", Encoder(INFO, ManualClock())
+    folder.mkdir()
+    with journal(folder / "journal", encoder) as sink:
+        sink.send([label(number=0)])
+        await_(lambda: kept(folder / "journal"))
+        if comes_back == "folder":
+            folder.rename(tmp_path / "moved away")
+            sink.send([label(number=1)])
+            await_(lambda: beat(encoder)["trouble"])
+            folder.mkdir()
+        else:
+            (folder / "journal").unlink()
+            sink.send([label(number=1)])
+        await_(lambda: not beat(encoder)["waiting"] and not beat(encoder)["trouble"])
+
+    assert [json.loads(body)["seq"] for _, body in kept(folder / "journal")][:1] == [1]
+    assert list(verify(folder / "journal"))
+    assert sink.state == JournalState("", 0, 0)
+
+
+def test_one_journal_has_one_writer_under_whatever_name(tmp_path: Path) -> None:
+    (tmp_path / "other name").symlink_to(tmp_path / "journal")
+    with journal(tmp_path / "journal") as first:
+        first.send([label()])
+        with (
+            pytest.raises(SinkError, match=r"of another rtclassify that is running; stop that one"),
+            journal(tmp_path / "other name"),
+        ):
+            pass
+    with journal(tmp_path / "other name") as second:
+        second.send([label()])
+
+    assert list(verify(tmp_path / "journal"))
 
 
 def test_a_disk_that_is_full_at_the_start_is_waited_for(
@@ -257,6 +319,33 @@ def test_what_is_written_twice_after_an_unclear_failure_is_kept_once(tmp_path: P
 
     assert list(kept_seqs(tmp_path / "journal")) == [0, 1, 2, 3, 4]
     assert list(verify(tmp_path / "journal"))
+
+
+@pytest.mark.timeout(200)
+def test_a_second_daemon_on_a_journal_ends_with_one_sentence_and_harms_nothing(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    path, elsewhere = tmp_path / "journal", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder in (tmp_path, elsewhere):
+        (folder / "rtclassify.toml").write_text(
+            f'replay = "tcp://127.0.0.1:*"\n[journal]\npath = "{path}"\n'
+        )
+    command = ("--model", str(tiny_bundle), "--source", "demo")
+    with started(tmp_path, *command) as first:
+        first.await_(lambda: first.messages("label/"), "a label")
+        with started(elsewhere, *command) as second:
+            code = second.ended()
+        before = len(first.messages())
+        first.await_(lambda: len(first.messages()) > before, "more labels")
+        first.signal(signal.SIGTERM)
+        assert first.ended() == 0
+
+    assert code == 6, second.log
+    assert second.log.count("\n") == 1
+    assert f"{path} is the journal of another rtclassify that is running" in second.log
+    assert len(kept(path)) == len(first.messages())
+    assert list(verify(path))
 
 
 @pytest.mark.timeout(200)

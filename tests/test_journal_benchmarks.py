@@ -1,4 +1,4 @@
-"""The benchmarks of journal and replay, in their short form: they fail by themselves."""
+"""The benchmarks of journal, replay and hostile company, made short: they fail by themselves."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def test_a_subscriber_that_stalls_and_dies_ends_with_every_label_once() -> None:
 @pytest.mark.timeout(120)
 def test_a_daemon_that_is_killed_leaves_a_whole_journal() -> None:
     assert "killed 2 times" in run("kill.py", "--times", "2")
+
+
+@pytest.mark.rig
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("broker")  # skips where there is no mosquitto
+def test_in_hostile_company_every_label_comes_and_everything_recovers(tiny_bundle: Path) -> None:
+    """Nothing is claimed of how late they come: this machine may be busy."""
+    told = run("hostile.py", "--seconds", "3", "--model", str(tiny_bundle))
+
+    assert "every label came" in told
+    assert "bad requests answered" in told

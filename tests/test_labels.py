@@ -22,6 +22,7 @@ from rtclassify.stream import (
     Label,
     Samples,
     Segment,
+    Stamp,
     StateChange,
 )
 from rtclassify.testing import EnvelopeClassifier
@@ -285,6 +286,20 @@ def test_labels_are_dated_by_the_line_of_their_block() -> None:
     assert [stamp.clock_s for stamp in stamps[False] if stamp] == [1005.0, 1005.5, 1006.0]
     assert [s.clock_s for s in stamps[True] if s] == [1000 + n / 2 for n in range(1, 13)]
     assert {stamp.error_s for stamp in stamps[False] + stamps[True] if stamp} == {0.003}
+
+
+def test_a_segment_keeps_the_time_at_which_it_began_whatever_line_follows() -> None:
+    early, late = (Line(0.0, 1_000.0, rate, 0.003, rate_error=1e-3) for rate in (RATE, 1.01 * RATE))
+    said = events(
+        AudioBlock("a", 0, audio((SPEECH, 10.0)), early),
+        AudioBlock("a", 10 * RATE, audio((SPEECH, 90.0)), late),
+    )
+
+    opened, closed = [event for event in said if isinstance(event, Segment)]
+    assert opened.begun == closed.begun == Stamp(1_000.0, 0.003)
+    assert closed.ended is not None
+    assert closed.ended.clock_s == pytest.approx(1_000.0 + 100.0 / 1.01)
+    assert closed.ended.error_s == pytest.approx(0.003 + 1e-3 * 100.0 / 1.01)
 
 
 @pytest.mark.parametrize("final", [False, True])

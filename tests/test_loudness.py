@@ -1,4 +1,4 @@
-"""EBU R128, on the signals of EBU Tech 3341 that have up to two channels and need no maxima.
+"""EBU R128, on those signals of EBU Tech 3341 that docs/alarms.md lists.
 
 Levels are those of sines in both legs, at 16 kHz, which holds all of them.
 """
@@ -48,6 +48,19 @@ def test_case_9_the_short_term_window_is_three_seconds() -> None:
     short_term = [at.short_term for at in measured if at.short_term is not None]
     assert len(short_term) > 20
     assert short_term == pytest.approx([-23.0] * len(short_term), abs=WITHIN_LU)
+
+
+@pytest.mark.parametrize("second", [0, 1])
+def test_the_maximum_of_case_10_is_missed_by_less_than_a_whole_lu_each_second(second: int) -> None:
+    """Twenty tones of 3 s, each later than a whole second by another multiple of 0.15 s."""
+    found = []
+    for number in range(20):
+        silence = np.zeros(round(number * 0.15 * RATE), np.float32)
+        signal = np.concatenate([silence, sine(-23.0, 3.0), np.zeros(2 * RATE, np.float32)])
+        heartbeats = loudness(signal)[second::2]
+        found.append(max(at.short_term for at in heartbeats if at.short_term is not None))
+
+    assert -23.0 - 0.8 - WITHIN_LU < min(found) < max(found) < -23.0 + WITHIN_LU
 
 
 def test_case_12_the_momentary_window_is_four_tenths_of_a_second() -> None:

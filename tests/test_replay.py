@@ -6,6 +6,8 @@ import contextlib
 import itertools
 import json
 import random
+import resource
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +27,8 @@ from rtclassify.sinks import answers
 from rtclassify.sinks.answers import answer
 from rtclassify.sinks.chain import Entry
 from rtclassify.sinks.journal import JournalSink
-from rtclassify.sinks.ledger import Ledger, open_for_reading
+from rtclassify.sinks.ledger import Ledger
+from rtclassify.sinks.reading import open_for_reading
 from rtclassify.sinks.replay import ANSWERS, LONGEST_REQUEST, ReplayServer
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import Subscription, ZmqSink
@@ -284,18 +287,24 @@ def test_an_address_in_use_is_refused_with_one_sentence(memory: Path) -> None:
 
 _random = random.Random(0)  # noqa: S311 - not for secrets
 FLOOD = [
-    *(_random.randbytes(_random.randrange(300)) for _ in range(100)),
-    *(_random.randbytes(3_000) for _ in range(10)),
-    *(b"[" * n for n in (1, 100, 4_000)),
-    b'{"v":1,"ask":"topic","topic":"label/a/","epoch":"e","from":-1}',
-    b'{"v":1,"ask":"utc","from":"yesterday"}',
-    b"",
+    *([_random.randbytes(_random.randrange(300))] for _ in range(100)),
+    *([_random.randbytes(3_000)] for _ in range(10)),
+    *([b"[" * n] for n in (1, 100, 4_000)),
+    [b'{"v":1,"ask":"topic","topic":"label/a/","epoch":"e","from":-1}'],
+    [b'{"v":1,"ask":"utc","from":"yesterday"}'],
+    [b""],
+    [b""] * 1_000,
+    [_random.randbytes(LONGEST_REQUEST)] * 1_000,
+    [*[b""] * 1_000, b'{"v":1,"ask":"snapshot"}'],
+    [b"", b"", b'{"v":1,"ask":"snapshot"}'],
 ]
+GROWTH_MB = 200.0
 
 
 @pytest.mark.timeout(120)
 def test_ten_thousand_malformed_requests_cost_no_label_and_delay_none(memory: Path) -> None:
-    """Bytes, JSON of no sense, and requests too long, while labels go out and are timed."""
+    """Bytes, JSON of no sense, frames by the thousand, while labels go out and are timed."""
+    before_mb = memory_mb()
     flooding = threading.Event()
     with (
         served(memory) as (published, journal, server),
@@ -308,7 +317,7 @@ def test_ten_thousand_malformed_requests_cost_no_label_and_delay_none(memory: Pa
 
         def flood() -> None:
             for number in range(10_000):
-                vandal.send(FLOOD[number % len(FLOOD)])
+                vandal.send_multipart(FLOOD[number % len(FLOOD)])
             flooding.set()
 
         thread = threading.Thread(target=flood, daemon=True)
@@ -331,7 +340,49 @@ def test_ten_thousand_malformed_requests_cost_no_label_and_delay_none(memory: Pa
 
     assert seqs == list(range(sent))
     assert max(late_s) < 2.0, "rough: it is 250 ms on a quiet machine"
-    assert journal.missing == 0
+    assert journal.state.missing == 0
+    assert memory_mb() - before_mb < GROWTH_MB
+
+
+def memory_mb() -> float:
+    """Return what memory this process has, the clients in it included."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+@pytest.mark.parametrize("frames", [[b"", b""], [b""] * 1_000])
+def test_a_request_of_many_frames_is_refused(memory: Path, frames: list[bytes]) -> None:
+    with served(memory) as (_, _, server), client(server) as socket:
+        socket.send_multipart([*frames, b'{"v":1,"ask":"snapshot"}'])
+        *_, header = socket.recv_multipart()
+
+    assert json.loads(header)["error"] == "it has many frames"
+
+
+def greeted(address: str, identity: bytes) -> socket.socket:
+    """Shake hands by hand, under a name that no library would let one choose."""
+    port = int(address.rpartition(":")[2])
+    peer = socket.create_connection(("127.0.0.1", port), PATIENCE_MS / 1000)
+    peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(48))
+    said = {b"Socket-Type": b"DEALER", b"Identity": identity}
+    ready = b"\x05READY" + b"".join(
+        bytes([len(name)]) + name + len(value).to_bytes(4, "big") + value
+        for name, value in said.items()
+    )
+    peer.sendall(b"\x06" + len(ready).to_bytes(8, "big") + ready)
+    return peer
+
+
+def test_peers_of_strange_names_harm_nobody(memory: Path) -> None:
+    """None, the one of another, one as ZeroMQ makes them itself, and one that is too long."""
+    names = [b"", b"x", b"x", b"\0\0\0\0\1", b"\0\0\0\0\1", b"y" * 255, b"z" * 256, b"z" * 4_000]
+    request = b'{"v":1,"ask":"snapshot"}'
+    with served(memory) as (_, _, server), contextlib.ExitStack() as peers:
+        for name in names:
+            peer = peers.enter_context(greeted(server.address, name))
+            with contextlib.suppress(ConnectionError):
+                peer.sendall(b"\x01\x00\x00" + bytes([len(request)]) + request)
+        with client(server) as polite:
+            assert [snapshot_count(polite) for _ in range(len(names))] == [0] * len(names)
 
 
 def test_who_sends_too_much_at_once_is_cut_off_and_the_others_are_served(memory: Path) -> None:

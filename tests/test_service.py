@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from rtclassify.ring import Wakeup
 from rtclassify.service import Notifier, Service
 from rtclassify.stream import AudioBlock, Segment
 from rtclassify.testing import EnvelopeClassifier, ManualClock, MemorySink, ScriptedSource
+
+LONG_S = 20.0
 
 
 class Manager:
@@ -148,15 +151,21 @@ def test_signals_mean_afterwards_what_they_meant_before(manager: Manager) -> Non
     assert [signal.getsignal(number) for number in numbers] == before
 
 
+def said_reloading(said: str) -> bool:
+    """Tell whether it was said now, by the clock that systemd goes by."""
+    usec = said.removeprefix("RELOADING=1\nMONOTONIC_USEC=")
+    return abs(time.monotonic() - int(usec) / 1e6) < LONG_S
+
+
 def test_a_hangup_ends_the_loop_with_new_settings_once(manager: Manager) -> None:
-    clock = ManualClock(start_s=12.5)
-    with service_of(manager, clock) as service:
+    with service_of(manager) as service:
         os.kill(os.getpid(), signal.SIGHUP)
         assert not service.turn()
         assert service.reloaded() == Settings(model="another")
         assert service.reloaded() is None
         assert service.turn()
-    assert manager.heard() == ["RELOADING=1\nMONOTONIC_USEC=12500000"]
+    (said,) = manager.heard()
+    assert said_reloading(said)
 
 
 def test_a_hangup_with_bad_settings_is_one_error_line_and_the_loop_goes_on(
@@ -165,7 +174,9 @@ def test_a_hangup_with_bad_settings_is_one_error_line_and_the_loop_goes_on(
     with refusing(manager) as service:
         os.kill(os.getpid(), signal.SIGHUP)
         assert service.turn()
-    assert manager.heard() == ["RELOADING=1\nMONOTONIC_USEC=1000000000", "READY=1"]
+    said, ready = manager.heard()
+    assert said_reloading(said)
+    assert ready == "READY=1"
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "did you mean model?" in record.getMessage()

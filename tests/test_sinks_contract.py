@@ -152,6 +152,10 @@ def test_a_sink_that_was_closed_can_be_opened_again(rig: Rig) -> None:
     for _ in range(2):
         with open_sink(rig.address, Encoder(INFO, ManualClock())) as sink:
             sink.send([label()])
+            rig.attach(sink)
+            sink.send([label()])
+
+    assert rig.received(1)
 
 
 @pytest.mark.parametrize(

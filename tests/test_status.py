@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from stream_events import INFO, label, labels, status
 
+from rtclassify.clock import Timekeeping
 from rtclassify.errors import SinkError
 from rtclassify.sinks.http import LONGEST_REQUEST, PATIENCE_S, Answer, HttpServer
 from rtclassify.sinks.metrics import Metrics
 from rtclassify.sinks.status import StatusSink
+from rtclassify.sinks.wire import Encoder, JournalState
 from rtclassify.stream import Heartbeat, Label, Level, Stamp
 from rtclassify.testing import ManualClock
 
@@ -37,7 +39,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def sink(clock: ManualClock) -> Iterator[StatusSink]:
-    with StatusSink("127.0.0.1:0", INFO, clock) as sink:
+    with StatusSink("127.0.0.1:0", Encoder(INFO, clock), clock) as sink:
         yield sink
 
 
@@ -105,7 +107,7 @@ def test_a_channel_without_capture_is_not_ready_and_says_why(sink: StatusSink) -
 @settings(deadline=None, max_examples=50)
 @given(st.lists(labels, max_size=30))
 def test_labels_are_counted_by_channel_label_and_finality(sent: list[Label]) -> None:
-    metrics = Metrics(INFO)
+    metrics = Metrics(Encoder(INFO, ManualClock()))
     for one in sent:
         metrics.count(one, 0.0)
 
@@ -147,6 +149,22 @@ def test_metrics_tell_what_a_heartbeat_tells(sink: StatusSink, clock: ManualCloc
     assert f'model="{INFO.model}"' in text
     assert "rtclassify_build_info" in text
     assert "_created" not in text
+
+
+def test_metrics_tell_of_the_journal_and_the_clock_where_they_are_known() -> None:
+    encoder = Encoder(INFO, ManualClock())
+    metrics = Metrics(encoder)
+    before = samples(metrics.text().decode())
+    encoder.journal = lambda: JournalState("disk full", 12, 7)
+    encoder.timekeeping = lambda: Timekeeping(synchronised=False)
+    after = samples(metrics.text().decode())
+
+    assert {key: after[key] for key in after.keys() - before.keys()} == {
+        ("rtclassify_journal_failing",): 1,
+        ("rtclassify_journal_waiting",): 12,
+        ("rtclassify_journal_missing_total",): 7,
+        ("rtclassify_clock_synchronised",): 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -231,14 +249,14 @@ def await_(claim: Callable[[], object], what: str) -> None:
 def test_a_port_in_use_is_one_sentence(sink: StatusSink, clock: ManualClock) -> None:
     with (
         pytest.raises(SinkError, match=r"cannot be served: .* in use; choose another port\.$"),
-        StatusSink(f"127.0.0.1:{sink.port}", INFO, clock),
+        StatusSink(f"127.0.0.1:{sink.port}", Encoder(INFO, clock), clock),
     ):
         pass
 
 
 def test_a_port_is_free_again_when_the_sink_has_closed(clock: ManualClock) -> None:
-    with StatusSink("127.0.0.1:0", INFO, clock) as first:
+    with StatusSink("127.0.0.1:0", Encoder(INFO, clock), clock) as first:
         port = first.port
         socket.create_connection(("127.0.0.1", port)).close()
-    with StatusSink(f"127.0.0.1:{port}", INFO, clock) as second:
+    with StatusSink(f"127.0.0.1:{port}", Encoder(INFO, clock), clock) as second:
         assert get(second, "/health")[0] == 200

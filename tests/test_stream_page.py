@@ -36,7 +36,7 @@ def test_every_example_is_a_message_of_its_kind(kind: str) -> None:
     ("definition", "sections"),
     [
         *((kind, ("Every message", kind)) for kind in KINDS),
-        ("status", ("heartbeat",)),
+        *((part, ("heartbeat",)) for part in ("status", "clock", "journal")),
         ("open_segment", ("heartbeat",)),
         ("open_alarm", ("heartbeat",)),
         ("loudness", ("heartbeat",)),

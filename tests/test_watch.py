@@ -25,7 +25,7 @@ from stream_events import INFO, alarm, events, label, one_of_each, status
 
 from rtclassify.cli.board import Board
 from rtclassify.cli.screen import render
-from rtclassify.sinks.wire import Encoder
+from rtclassify.sinks.wire import Encoder, JournalState
 from rtclassify.sinks.zmq import ZmqSink
 from rtclassify.stream import Event, Heartbeat, Level, Segment, Stamp, StateChange
 from rtclassify.testing import ManualClock
@@ -55,6 +55,29 @@ def drawn(board: Board, now: datetime = NOON, *, width: int = 120, height: int =
 
 def captured(seconds_ago: float) -> Stamp:
     return Stamp(ManualClock().now() - seconds_ago, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (JournalState("", 12, 0), None),
+        (
+            JournalState("disk full", 1_200, 0),
+            "journal: disk full; 1,200 messages wait, 0 are missing from it",
+        ),
+        (
+            JournalState("", 0, 7),
+            "journal: it is written again; 0 messages wait, 7 are missing from it",
+        ),
+    ],
+)
+def test_trouble_with_the_journal_is_a_line(state: JournalState, line: str | None) -> None:
+    encoder, board = Encoder(INFO, ManualClock()), Board(ADDRESS)
+    encoder.journal = lambda: state
+    board.hear(encoder.encode(Heartbeat((status("main"),))), NOON)
+
+    lines = [text.strip() for text in drawn(board).splitlines() if text.startswith("journal")]
+    assert lines == ([line] if line else [])
 
 
 def test_an_alarm_that_is_raised_stands_on_its_channels_line() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 from stream_events import INFO, alarm, events, label, labels, one_of_each, status
 from stream_schema import SCHEMA, strict_validator, validator
 
+from rtclassify.clock import Timekeeping
 from rtclassify.sinks.wire import Encoder, Message, decode
 from rtclassify.stream import Event, Heartbeat, Label, Level, Loudness, Segment, Stamp, StateChange
 from rtclassify.testing import ManualClock
@@ -45,13 +47,13 @@ def test_a_line_is_the_message_with_its_topic(event: Event) -> None:
 def test_every_message_has_just_the_fields_that_the_schema_names(event: Event) -> None:
     message = encoded(event)
 
-    strict_validator(message.kind).validate(message.body)
+    assert strict_validator(message.kind).is_valid(message.body)
 
 
 @settings(deadline=None)
 @given(event=events)
 def test_every_message_is_of_one_kind_by_its_fields_alone(event: Event) -> None:
-    Draft202012Validator(SCHEMA).validate(encoded(event).body)
+    assert Draft202012Validator(SCHEMA).is_valid(encoded(event).body)
 
 
 @settings(deadline=None)
@@ -59,7 +61,7 @@ def test_every_message_is_of_one_kind_by_its_fields_alone(event: Event) -> None:
 def test_a_field_from_the_future_breaks_no_subscriber(event: Event) -> None:
     message = encoded(event)
 
-    validator(message.kind).validate({**message.body, "from_the_future": [1, 2]})
+    assert validator(message.kind).is_valid({**message.body, "from_the_future": [1, 2]})
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -215,6 +217,25 @@ def test_a_heartbeat_tells_loudness_in_lufs() -> None:
         "integrated_lufs": None,
         "integrated_since": 57_600_000,
     }
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (Timekeeping(), {"synchronised": None, "error_ms": None}),
+        (Timekeeping(synchronised=False), {"synchronised": False, "error_ms": None}),
+        (Timekeeping(True, 0.0123456), {"synchronised": True, "error_ms": 12.3}),
+    ],
+)
+def test_a_heartbeat_tells_whether_the_machines_clock_is_right(
+    known: Timekeeping, said: dict[str, Any]
+) -> None:
+    encoder = Encoder(INFO, ManualClock())
+    encoder.timekeeping = lambda: known
+    body = encoder.encode(Heartbeat(())).body
+
+    assert body["clock"] == said
+    assert strict_validator("heartbeat").is_valid(body)
 
 
 def test_one_channels_open_segment_is_not_anothers() -> None:

@@ -204,7 +204,7 @@ class Watch:
         else:
             incident = self._open.pop(key).incident
         line = self._line
-        captured = Stamp(line.at(since), line.error_s) if line else None
+        captured = Stamp(line.at(since), line.error_at(since)) if line else None
         alarm = Alarm(
             self._channel, incident, kind, raised, since, sentence, measured, limits, captured
         )

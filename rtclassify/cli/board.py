@@ -83,6 +83,7 @@ class Board:
         self.hop = 0
         self.missed = 0
         self.published: tuple[str, ...] = ()
+        self.journal: Mapping[str, Any] | None = None
         self.rows: dict[str, Row] = {}
         self._joined = False
         self._next: dict[str, int] = {}
@@ -127,6 +128,7 @@ class Board:
                 self._count(topic, seq + 1)
                 self._next[topic] = seq + 1
         self._joined = True
+        self.journal = body.get("journal")
         self.published = tuple(status["channel"] for status in body["channels"])
         followed = [status for status in body["channels"] if self._follows(status["channel"])]
         rows = {s["channel"]: self.rows.get(s["channel"], Row(s["channel"])) for s in followed}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Self, TextIO
 
 from rtclassify.clock import Clock
@@ -35,12 +34,7 @@ class LogSink:
         """Open nothing."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close nothing."""
 
     def send(self, events: Sequence[Event]) -> None:

@@ -149,6 +149,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     from rtclassify.alarms.watch import Watch
     from rtclassify.cli.loading import open_engine
     from rtclassify.cli.log import LogSink
+    from rtclassify.clock import timekeeping
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import without_password
     from rtclassify.sinks.wire import Encoder
@@ -159,6 +160,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     wakeup = Wakeup()
     with ExitStack() as stack:
         encoder = Encoder(info, clock)
+        encoder.timekeeping = timekeeping
         sinks = [stack.enter_context(sink) for sink in _sinks(settings, encoder, clock)]
         if settings.journal.path:
             sinks.append(_keep(stack, settings, encoder, clock))
@@ -248,7 +250,7 @@ def _sinks(settings: Settings, encoder: Encoder, clock: Clock) -> list[Sink]:
     if settings.status:
         from rtclassify.sinks.status import StatusSink
 
-        sinks.append(StatusSink(settings.status, encoder.info, clock))
+        sinks.append(StatusSink(settings.status, encoder, clock))
     if settings.alarms.command or settings.alarms.webhook:
         from rtclassify.sinks.deliveries import open_deliveries
 

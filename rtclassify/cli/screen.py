@@ -45,7 +45,7 @@ def render(board: Board, now: datetime, *, width: int, height: int) -> Renderabl
         "",
         _table(board, fitting, now, width, stale=stale),
     ]
-    notes = [*_absent(board), *_reasons(fitting)]
+    notes = [*_absent(board), *_unjournalled(board), *_reasons(fitting)]
     parts += notes[: max(0, height - FRAME_LINES - len(fitting))]
     if len(fitting) < len(rows):
         more = f"and {len(rows) - len(fitting)} more: enlarge the terminal or use --channel"
@@ -127,6 +127,15 @@ def _absent(board: Board) -> list[Text]:
         for channel in board.channels
         if board.published and channel not in board.published
     ]
+
+
+def _unjournalled(board: Board) -> list[Text]:
+    if not board.journal or not (board.journal["trouble"] or board.journal["missing"]):
+        return []
+    how = board.journal["trouble"] or "it is written again"
+    waiting, missing = board.journal["waiting"], board.journal["missing"]
+    return [Text(f"journal: {how}; {waiting:,} messages wait, {missing:,} are missing from it",
+                 style="yellow", no_wrap=True, overflow="ellipsis")]  # fmt: skip
 
 
 def _reasons(rows: list[Row]) -> list[Text]:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import zmq
@@ -159,12 +158,7 @@ class Subscription(_Endpoint):
         """Return itself: it is connected already."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Disconnect."""
         self.close()
 
@@ -208,12 +202,7 @@ class AsyncSubscription(_Endpoint):
         """Return itself: it is connected already."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Disconnect."""
         self.close()
 

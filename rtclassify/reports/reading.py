@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from rtclassify.errors import JournalError, UsageError
 from rtclassify.reports.days import bounds, day_of
 from rtclassify.sinks.chain import CHAIN, Entry
-from rtclassify.sinks.ledger import open_for_reading
+from rtclassify.sinks.reading import as_it_stands
 
 LATE_MS = 60_000
 """How much later than it was heard audio may get its final label; and how much earlier than a
@@ -27,26 +27,8 @@ def opened(path: Path) -> Iterator[Journal]:
         UsageError: If there is none at `path`, or it holds nothing.
         JournalError: If it is damaged, then or while it is read.
     """
-    try:
-        db = open_for_reading(path)
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT:
-            raise _damaged(path, error) from error
-        raise UsageError(
-            f"{path} cannot be read as a journal: {error}; give the path that the settings have "
-            "under [journal]."
-        ) from error
-    try:
-        db.execute("BEGIN")
+    with as_it_stands(path) as db:
         yield Journal(db, path)
-    except (sqlite3.Error, UnicodeError) as error:
-        raise _damaged(path, error) from error
-    finally:
-        db.close()
-
-
-def _damaged(path: Path, error: Exception) -> JournalError:
-    return JournalError(f"{path} is damaged: {error}; take a whole copy.")
 
 
 class Journal:

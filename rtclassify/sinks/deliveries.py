@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPException
-from types import TracebackType
 from typing import Any, Self
 from urllib.error import HTTPError
 
@@ -136,12 +135,7 @@ class AlarmSink:
             delivery.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Deliver what is pending, for at most a second."""
         deadline = time.monotonic() + CLOSE_S
         for delivery in self._deliveries:

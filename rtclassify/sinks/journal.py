@@ -8,14 +8,16 @@ docs/journal.md.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import queue
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from rtclassify.clock import Clock
@@ -23,7 +25,8 @@ from rtclassify.config import JournalSettings
 from rtclassify.errors import SinkError
 from rtclassify.sinks.chain import Entry
 from rtclassify.sinks.ledger import Ledger
-from rtclassify.sinks.wire import Encoder
+from rtclassify.sinks.locks import sole_owner
+from rtclassify.sinks.wire import Encoder, JournalState
 from rtclassify.stream import Event
 
 QUEUE = 20_000
@@ -65,53 +68,61 @@ class JournalSink:
         self._clock = clock
         self._named = named
         self._waiting: queue.Queue[Entry] = queue.Queue(QUEUE)
+        self._batch: list[Entry] = []
         self._missing = 0
         self._told = 0
-        self._failing = False
+        self._trouble = ""
         self._closing = threading.Event()
         self._ledger: Ledger | None = None
         self._thread: threading.Thread | None = None
+        self._stack = ExitStack()
 
     @property
-    def missing(self) -> int:
-        """Messages that the queue could not hold; they are not in the journal."""
-        return self._missing
-
-    @property
-    def waiting(self) -> int:
-        """Messages that wait for the disk."""
-        return self._waiting.qsize()
+    def state(self) -> JournalState:
+        """How the journal is."""
+        waiting = len(self._batch) + self._waiting.qsize()
+        return JournalState(self._trouble, waiting, self._missing)
 
     def __enter__(self) -> Self:
         """Open the journal, or make it, and begin to write.
 
         Raises:
-            SinkError: If that is impossible for good; a full disk is waited for.
+            SinkError: If that is impossible for good, or another program writes it; a full disk is
+                waited for.
         """
-        try:
-            self._ledger = Ledger(self._path, self._named)
-        except sqlite3.Error as error:
-            if not _is_temporary(error):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(sole_owner(self._path.resolve()))
+                self._ledger = Ledger(self._path, self._named)
+            except BlockingIOError as error:
                 raise SinkError(
-                    f"{self._path} cannot be the journal: {error}; name a file in a directory "
-                    "that can be written to, or move away what is there."
+                    f"{self._path} is the journal of another rtclassify that is running; stop that "
+                    "one, or name another file."
                 ) from error
+            except (sqlite3.Error, OSError) as error:
+                if not _is_temporary(error):
+                    raise self._refusal(error) from error
+            self._stack = stack.pop_all()
+        self._encoder.journal = lambda: self.state
         self._closing.clear()
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Write what is pending, for at most five seconds, and close the file."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join(CLOSE_S)
             self._thread = None
+        self._stack.close()
+
+    def _refusal(self, error: Exception) -> SinkError:
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else error
+        return SinkError(
+            f"{self._path} cannot be the journal: {why}; name a file in a directory that can be "
+            "written to, or move away what is there."
+        )
 
     def send(self, events: Sequence[Event]) -> None:
         """Queue the messages that say `events`; never waits."""
@@ -128,18 +139,18 @@ class JournalSink:
 
     def _write(self) -> None:
         """Commit what waits, a few times a second, until the sink closes; the writer's thread."""
-        batch: list[Entry] = []
         while True:
             closing = self._closing.is_set()
-            batch += self._take(BATCH - len(batch))
-            busy = len(batch) == BATCH
-            if self._commits(batch):
-                batch = []
-            if closing and (self._failing or not busy):
+            self._batch += self._take(BATCH - len(self._batch))
+            busy = len(self._batch) == BATCH
+            if self._commits(self._batch):
+                self._batch = []
+            if closing and (self._trouble or not busy):
                 break
-            if self._failing or not busy:
-                self._closing.wait(RETRY_S if self._failing else COMMIT_S)
-        self._missing += len(batch) + self._waiting.qsize()
+            if self._trouble or not busy:
+                self._closing.wait(RETRY_S if self._trouble else COMMIT_S)
+        self._missing += self.state.waiting
+        self._batch = []
         self._tell_missing()
         if self._ledger is not None:
             self._ledger.close()
@@ -163,8 +174,8 @@ class JournalSink:
         except sqlite3.Error as error:
             self._fail(error)
             return False
-        if self._failing:
-            self._failing = False
+        if self._trouble:
+            self._trouble = ""
             log.info("the journal is written again")
         if len(batch) < BATCH:
             self._tell_missing()
@@ -172,9 +183,9 @@ class JournalSink:
 
     def _fail(self, error: sqlite3.Error) -> None:
         """Say it once, and begin anew with a fresh connection: the old one may be spoilt."""
-        if not self._failing:
-            self._failing = True
+        if not self._trouble:
             log.error("the journal cannot be written (%s); labels go on, it tries again", error)
+        self._trouble = str(error)
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = None
@@ -185,6 +196,8 @@ class JournalSink:
             self._told = self._missing
 
 
-def _is_temporary(error: sqlite3.Error) -> bool:
+def _is_temporary(error: sqlite3.Error | OSError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF in _TEMPORARY

@@ -6,7 +6,6 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from rtclassify.errors import SinkError
@@ -46,12 +45,7 @@ class JsonlSink:
             ) from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file; every line is in it already."""
         if self._file is not None:
             # What `send` could not write it has reported; closing would report it again.

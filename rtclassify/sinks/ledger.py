@@ -13,13 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rtclassify.sinks.chain import CHAIN, START, Entry, Mark, day_of, digest_of
+from rtclassify.sinks.reading import APPLICATION, BUSY_S, VERSION, check_kind, file_at, mark
 
-APPLICATION = 0x72746A6C
-VERSION = 1
 STEP = 2_000
 """Rows that are removed at once: more than are added at once, so that removal keeps up."""
 
-BUSY_S = 5.0
 LARGEST_WAL = 16_000_000
 
 _TABLES = """
@@ -53,6 +51,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, named: Mapping[str, str]) -> None:
+        self._path = path
         self._named = named
         self._opened: tuple[str, str] | None = None
         self._db = sqlite3.connect(
@@ -63,6 +62,7 @@ class Ledger:
         except sqlite3.Error:
             self._db.close()
             raise
+        self._file = file_at(path)
 
     def close(self) -> None:
         """Close the file."""
@@ -72,8 +72,11 @@ class Ledger:
         """Add entries after the last row, all or none; those that are there already are skipped.
 
         Raises:
-            sqlite3.Error: If the disk does not take them; nothing was added then.
+            sqlite3.Error: If the disk does not take them, or the file is there no more; nothing
+                was added then.
         """
+        if file_at(self._path) != self._file:
+            raise sqlite3.OperationalError("it was removed or replaced")
         opened = self._opened
         with self._transaction():
             last = mark(self._db, "last")
@@ -171,43 +174,3 @@ class Ledger:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
-
-
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open a journal that may be written meanwhile.
-
-    Raises:
-        sqlite3.Error: If there is none at `path`, or it is no journal of this version.
-    """
-    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
-    try:
-        check_kind(db)
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def check_kind(db: sqlite3.Connection) -> None:
-    """Make sure that a database is a journal of this version.
-
-    Raises:
-        sqlite3.DatabaseError: If it is something else.
-    """
-    kinds = [
-        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    ]
-    if kinds != [APPLICATION, VERSION]:
-        raise sqlite3.DatabaseError("it is no journal of this version")
-
-
-def mark(db: sqlite3.Connection, name: str) -> Mark:
-    """Return the mark ``before`` (of the oldest row) or ``last``.
-
-    Raises:
-        sqlite3.DatabaseError: If it is not there.
-    """
-    found = db.execute("SELECT id, digest FROM mark WHERE name = ?", (name,)).fetchone()
-    if found is None:
-        raise sqlite3.DatabaseError("a mark is missing")
-    return Mark(*found)

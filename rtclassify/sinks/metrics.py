@@ -18,7 +18,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from rtclassify import __version__
-from rtclassify.stream import CaptureState, ChannelStatus, Label, StreamInfo
+from rtclassify.sinks.wire import Encoder
+from rtclassify.stream import CaptureState, ChannelStatus, Label
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -30,12 +31,14 @@ class Metrics(Collector):
     read a number.
 
     Args:
-        info: What holds for every event.
+        encoder: Knows what holds for every event, how the journal is, and the clock.
     """
 
-    def __init__(self, info: StreamInfo) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
+        info = encoder.info
         self._rate = info.rate
+        self._encoder = encoder
         self._registry = registry = CollectorRegistry()
         self.channels: tuple[ChannelStatus, ...] = ()
         self.turns = Counter("rtclassify_loop_turns", "Turns of the loop.", registry=registry)
@@ -66,7 +69,10 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterable[Metric]:
-        """Return what the last heartbeat said; `prometheus_client` calls this."""
+        """Return what a heartbeat would say; `prometheus_client` calls this."""
+        return *self._of_channels(), *self._of_daemon()
+
+    def _of_channels(self) -> Iterable[Metric]:
         lost = CounterMetricFamily(
             "rtclassify_lost_seconds", "Audio lost before it was classified.", labels=["channel"]
         )
@@ -88,6 +94,25 @@ class Metrics(Collector):
             for state in get_args(CaptureState):
                 capture.add_metric([name, state], float(state == status.state))
         return lost, level, peak, capture
+
+    def _of_daemon(self) -> Iterable[Metric]:
+        if self._encoder.journal is not None:
+            journal = self._encoder.journal()
+            yield GaugeMetricFamily(
+                "rtclassify_journal_failing", "1 while it cannot be written.",
+                float(bool(journal.trouble)),
+            )  # fmt: skip
+            yield GaugeMetricFamily(
+                "rtclassify_journal_waiting", "Messages that wait for the disk.", journal.waiting
+            )
+            yield CounterMetricFamily(
+                "rtclassify_journal_missing", "Messages that are not in it.", journal.missing
+            )
+        synchronised = self._encoder.timekeeping().synchronised
+        if synchronised is not None:
+            yield GaugeMetricFamily(
+                "rtclassify_clock_synchronised", "1 if the machine's is.", float(synchronised)
+            )
 
 
 def _decibels(value: float | None) -> float:

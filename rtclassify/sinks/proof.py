@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rtclassify.errors import JournalError, UsageError
+from rtclassify.errors import JournalError
 from rtclassify.sinks.chain import CHAIN, Entry, Mark, day_of, digest_of
-from rtclassify.sinks.ledger import mark, open_for_reading
+from rtclassify.sinks.reading import as_it_stands, mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,9 @@ def verify(path: Path) -> Iterator[Day]:
         JournalError: At the first row that was changed, put in or taken out.
         UsageError: If there is no journal at `path`.
     """
-    try:
-        db = open_for_reading(path)
-    except sqlite3.Error as error:
-        raise UsageError(
-            f"{path} cannot be read as a journal: {error}; give the path that the settings have "
-            "under [journal]."
-        ) from error
-    try:
-        db.execute("BEGIN")
+    with as_it_stands(path) as db:
         _check_file(db, path)
         yield from _days(db, path)
-    except (sqlite3.Error, UnicodeError) as error:
-        raise JournalError(f"{path} is damaged: {error}; take a whole copy.") from error
-    finally:
-        db.close()
 
 
 def _check_file(db: sqlite3.Connection, path: Path) -> None:

@@ -12,14 +12,13 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import zmq
 
 from rtclassify.keys import ServerKeys
 from rtclassify.sinks.answers import answer, refusal
-from rtclassify.sinks.ledger import open_for_reading
+from rtclassify.sinks.reading import file_at, open_for_reading
 from rtclassify.sinks.zmq import bound
 
 LONGEST_REQUEST = 4096
@@ -27,6 +26,9 @@ LONGEST_REQUEST = 4096
 
 ANSWERS = 4
 """Answers, and requests, that wait for one client, some 1 MB, before more are thrown away."""
+
+ROUTE = 2
+"""Frames before a request: whom the answer is for, and an empty one if it was sent by a REQ."""
 
 POLL_MS = 100
 TURN = 10
@@ -53,6 +55,7 @@ class ReplayServer:
         self._epoch = epoch
         self._address = address
         self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -80,12 +83,7 @@ class ReplayServer:
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Finish the answer in hand and close the socket."""
         self._closing.set()
         if self._thread is not None:
@@ -110,15 +108,19 @@ class ReplayServer:
         if not socket.poll(0):
             return False
         *route, request = socket.recv_multipart(zmq.NOBLOCK)
+        said = self._answer(request) if len(route) <= ROUTE else [refusal("it has many frames")]
         # Clients that have gone, or do not fetch their answers, get none.
         with suppress(zmq.ZMQError):
-            socket.send_multipart([*route[:2], *self._answer(request)], zmq.NOBLOCK)
+            socket.send_multipart([*route[:ROUTE], *said], zmq.NOBLOCK)
         return True
 
     def _answer(self, request: bytes) -> list[bytes]:
         try:
+            if file_at(self._path) != self._file:
+                self._forget()
             if self._db is None:
                 self._db = open_for_reading(self._path)
+                self._file = file_at(self._path)
             return answer(self._db, request, epoch=self._epoch)
         except sqlite3.Error as error:
             self._forget()

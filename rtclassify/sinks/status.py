@@ -8,7 +8,6 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -17,7 +16,8 @@ from rtclassify.clock import Clock
 from rtclassify.errors import SinkError
 from rtclassify.sinks.http import Answer, HttpServer
 from rtclassify.sinks.metrics import Metrics
-from rtclassify.stream import ChannelStatus, Event, Heartbeat, Label, StreamInfo
+from rtclassify.sinks.wire import Encoder
+from rtclassify.stream import ChannelStatus, Event, Heartbeat, Label
 
 BACKLOG = 16
 STALLED_S = 10.0
@@ -34,15 +34,16 @@ class StatusSink:
 
     Args:
         address: ``HOST:PORT``, port 0 for a free one.
-        info: What holds for every event.
+        encoder: Knows what holds for every event, and how the journal is.
         clock: Tells ages.
     """
 
-    def __init__(self, address: str, info: StreamInfo, clock: Clock) -> None:
+    def __init__(self, address: str, encoder: Encoder, clock: Clock) -> None:
         self._address = address
         self._clock = clock
+        info = encoder.info
         self._late_s = HOPS_LATE * info.hop / info.rate + SLACK_S
-        self._metrics = Metrics(info)
+        self._metrics = Metrics(encoder)
         self._turned_s: float | None = None
         self._labelled_s: dict[str, float] = {}
         self._stack = ExitStack()
@@ -68,12 +69,7 @@ class StatusSink:
         self._stack.enter_context(HttpServer(listener, self._answer))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop answering."""
         self._stack.close()
 

@@ -8,12 +8,12 @@ ever added, so whoever reads messages ignores what it does not know.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from rtclassify.clock import Clock
+from rtclassify.clock import Clock, Timekeeping
 from rtclassify.stream import (
     Alarm,
     ChannelStatus,
@@ -80,6 +80,21 @@ def decode(topic: bytes, payload: bytes) -> Message:
     return Message(topic.decode(), body)
 
 
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """How the journal is.
+
+    Args:
+        trouble: Why it cannot be written; empty when it can.
+        waiting: Messages that wait for the disk.
+        missing: Messages that could not wait and are not in it.
+    """
+
+    trouble: str
+    waiting: int
+    missing: int
+
+
 class Encoder:
     """Turn the events of one start of the program into numbered messages.
 
@@ -90,10 +105,16 @@ class Encoder:
     Args:
         info: What holds for every event.
         clock: Tells the latency at the time of encoding, and UTC.
+
+    Attributes:
+        timekeeping: Tells heartbeats whether the machine's clock is right; nobody does at first.
+        journal: Tells them how the journal is; None without one.
     """
 
     def __init__(self, info: StreamInfo, clock: Clock) -> None:
         self.info = info
+        self.timekeeping: Callable[[], Timekeeping] = Timekeeping
+        self.journal: Callable[[], JournalState] | None = None
         self._clock = clock
         self._seqs: dict[str, int] = {}
         self._since_utc: dict[str, str | None] = {}
@@ -225,6 +246,8 @@ class Encoder:
             "rate": info.rate,
             "window": info.window,
             "hop": info.hop,
+            "clock": _clock(self.timekeeping()),
+            "journal": asdict(self.journal()) if self.journal else None,
             "channels": [self._status(status) for status in beat.channels],
             "seqs": {topic: seq for topic, seq in self._seqs.items() if topic != "heartbeat/"},
         }
@@ -258,6 +281,12 @@ class Encoder:
 
 def _rfc3339(clock: Clock, at: float) -> str:
     return clock.utc(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _clock(timekeeping: Timekeeping) -> Fields:
+    error_s = timekeeping.error_s
+    error_ms = None if error_s is None else round(error_s * 1000, 1)
+    return {"synchronised": timekeeping.synchronised, "error_ms": error_ms}
 
 
 def _probs(probs: Mapping[str, float]) -> dict[str, float]:

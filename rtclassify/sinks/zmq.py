@@ -8,14 +8,12 @@ send is read, bounded, and thrown away.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import zmq
@@ -24,6 +22,7 @@ from rtclassify.checks import HIGHEST_PORT
 from rtclassify.curve import Handshake, doorkeeper, identify, secure
 from rtclassify.errors import SinkError, UsageError
 from rtclassify.keys import ClientKeys, ServerKeys
+from rtclassify.sinks.locks import sole_owner
 from rtclassify.sinks.wire import Encoder, Message, decode
 from rtclassify.stream import Event
 
@@ -84,12 +83,7 @@ class ZmqSink:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Deliver what is queued, for at most a second, and close."""
         self._socket = None
         self._stack.close()
@@ -157,12 +151,7 @@ class Subscription:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Disconnect."""
         self._socket = None
         self._stack.close()
@@ -216,7 +205,7 @@ def bound(
     """
     with ExitStack() as stack:
         if address.startswith("ipc://"):
-            stack.enter_context(_sole_owner(_path_of(address)))
+            stack.enter_context(_alone(_path_of(address)))
         context = stack.enter_context(zmq.Context())
         locked = keys if address.startswith("tcp://") else None
         if locked:
@@ -263,29 +252,16 @@ def _path_of(address: str) -> Path:
 
 
 @contextmanager
-def _sole_owner(path: Path) -> Iterator[None]:
-    """Hold the lock beside `path`: binding a live ipc path succeeds and takes it away.
-
-    The lock file stays: who removed it could remove that of the next owner.
-    """
-    descriptor = _lock(path)
-    try:
+def _alone(path: Path) -> Iterator[None]:
+    """Keep others from a live ipc path: binding it again succeeds and takes it away."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(sole_owner(path))
+        except BlockingIOError as error:
+            raise _failure(f"ipc://{path}", errno.EADDRINUSE, error) from error
+        except OSError as error:
+            raise _failure(f"ipc://{path}", error.errno, error) from error
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(path: Path) -> int:
-    try:
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o660)
-    except OSError as error:
-        raise _failure(f"ipc://{path}", error.errno, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise _failure(f"ipc://{path}", errno.EADDRINUSE, error) from error
-    return descriptor
 
 
 def _failure(address: str, number: int | None, error: Exception) -> SinkError:

@@ -90,8 +90,7 @@ class Converter:
 
     def delivered(self, line: Line) -> Line:
         """Return `line`, which speaks of native frames, for delivered samples."""
-        scaled = line.rescaled(self._rate / self._rate_in)
-        return Line(scaled.sample + self._origin, scaled.clock_s, scaled.rate, scaled.error_s)
+        return line.delivered(self._rate / self._rate_in, origin=self._origin)
 
     def push(self, start: int, frames: Samples, line: Line | None) -> list[Item]:
         """Take the frames from native index `start` on; return what they complete.
