@@ -51,13 +51,13 @@ class Listener:
         self.sources = open_sources(
             channels, rate=RATE, clock=SystemClock(), wakeup=self._wakeup, live=True, piece=HOP
         )
-        self.turns = 0
         self.forget()
 
     def forget(self) -> None:
         """Count anew."""
         self.samples: Counter[str] = Counter()
         self.gaps = self.losses = 0
+        self.turns_ms: list[float] = []
 
     def until(self, happened: Callable[[], bool]) -> None:
         """Read until `happened` says so."""
@@ -65,8 +65,9 @@ class Listener:
         while not happened():
             if time.monotonic() > limit:
                 raise SystemExit(f"only {len(self.samples)} streams were heard")
+            began = time.monotonic()
             items = [item for source in self.sources for item in source.read()]
-            self.turns += 1
+            self.turns_ms.append(1000 * (time.monotonic() - began))
             for item in items:
                 self._count(item)
             if not items:
@@ -117,16 +118,19 @@ def measure(radio: Radio, chosen: argparse.Namespace) -> None:
     settled = time.monotonic() + 10.0
     listener.until(lambda: time.monotonic() > settled)
     listener.forget()
-    listener.turns = 0
     began, used, thinking = time.monotonic(), core_seconds(pid), thread_seconds(pid, pid)
     listener.until(lambda: time.monotonic() > began + chosen.seconds)
     passed_s = time.monotonic() - began
     cores = (core_seconds(pid) - used) / passed_s
     reading = (thread_seconds(pid, pid) - thinking) / passed_s
     heard = np.array([*listener.samples.values()]) / RATE / passed_s
-    turns = listener.turns / passed_s
+    turns, (middle_ms, long_ms) = (
+        len(listener.turns_ms) / passed_s,
+        np.percentile(listener.turns_ms, [50, 99]),
+    )
     print(f"cores: {cores:.2f}, {100 * cores / chosen.streams:.2f} % of one a stream; of which"
-          f" reading and converting {reading:.2f}, in {turns:.0f} turns a second")  # fmt: skip
+          f" reading and converting {reading:.2f}")  # fmt: skip
+    print(f"{turns:.0f} turns a second: median {middle_ms:.1f} ms, 99 % {long_ms:.1f} ms")
     print(f"heard: {heard.min():.3f} to {heard.max():.3f} of real time on {len(heard)} streams;"
           f" {listener.gaps} gaps, {listener.losses} losses")  # fmt: skip
     print(f"memory: {memory_mb(pid) - before_mb:.0f} MB at the peak, {before_mb:.0f} before")
