@@ -23,7 +23,7 @@ import pytest
 from numpy.typing import NDArray
 
 RATE = 48_000
-PERIOD = 1024
+PERIOD = 2048
 CHANNELS = 64
 CARD = "soundcard:PortAudio"
 """JACK's programs are PortAudio's cards, and a player of PortAudio's is called that."""
