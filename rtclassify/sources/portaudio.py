@@ -32,6 +32,9 @@ REAL_CARD_INPUTS = 16
 """A card that claims more (sound servers say 32) is software, and "all inputs" are two."""
 
 CLOSE_S = 1.5
+END_S = 5.0
+"""JACK lets go of one input a period, which takes 64 of them 1.7 s and more."""
+
 FIRST_BLOCK_S = 5.0
 SETTLING_S = 3.0
 """ADC times are off by up to 0.7 s when a sound server's stream starts; until then arrival
@@ -197,7 +200,7 @@ def library() -> Any:
         # Python starts no thread at exit.
         ender = threading.Thread(target=_end, args=(sounddevice,), name="end-audio", daemon=True)
         ender.start()
-        atexit.register(_end_within, ender, CLOSE_S)
+        atexit.register(_end_within, ender, END_S)
         _initialised.set()
     return sounddevice
 
