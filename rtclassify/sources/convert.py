@@ -84,6 +84,9 @@ class Converter:
         self._next = 0
         self._end = origin
         self._resampler = soxr.ResampleStream(rate_in, rate, len(taps), quality=QUALITY)
+        self._nothing = np.empty((0, len(taps)), np.float32)
+        self._done: list[Samples] = []
+        self._line: Line | None = None
         self._warned = False
         self._legs: deque[list[Legs]] = deque()
         self._leg_meter = self._measure_from(0)
@@ -111,14 +114,34 @@ class Converter:
             frames: Shape (n, inputs); copied. What is not finite counts as zero.
             line: Dates native frames; None for recordings.
         """
+        return [*self.take(start, frames, line), *self.hand_over()]
+
+    def take(self, start: int, frames: Samples, line: Line | None) -> list[Item]:
+        """As `push`, but keep what the frames complete for `hand_over`; return what a loss ends."""
         items = self.lose(start, "audio was lost on its way") if start > self._next else []
         self._next += len(frames)
+        self._line = self.delivered(line) if line else None
         frames, peak = self._finite(frames)
         self._legs += self._leg_meter.push(frames, peak=peak)
         mixed = self._mix(frames)
-        if self._rate_in != self._rate:
-            mixed = self._resampler.resample_chunk(mixed)
-        return [*items, *self._blocks(mixed, line)]
+        if self._rate_in == self._rate:
+            self._done.append(mixed.copy())
+        else:
+            self._done.append(self._resampler.resample_chunk(mixed))
+        return items
+
+    def hand_over(self) -> list[AudioBlock]:
+        """Return a block of each tap, of all that was completed since the last time."""
+        done, self._done = np.concatenate([self._nothing, *self._done]), []
+        if not len(done):
+            return []
+        start = self._end
+        self._end += len(done)
+        rows, legs = np.array(done.T, order="C"), self._legs_until_end()
+        return [
+            AudioBlock(tap.channel, start, samples, self._line, of_tap)
+            for tap, samples, of_tap in zip(self._taps, rows, legs, strict=True)
+        ]
 
     def lose(self, end: int, reason: str) -> list[Item]:
         """Note that the frames up to native index `end` will never come."""
@@ -132,12 +155,12 @@ class Converter:
 
     def finish(self) -> list[AudioBlock]:
         """Return what the resampler still holds; frames that follow are not joined to it."""
-        if self._rate_in == self._rate or self._end == self._index(self._next):
-            return []
-        nothing = np.empty((0, len(self._taps)), np.float32)
-        tail = self._resampler.resample_chunk(nothing, last=True)
-        self._resampler.clear()
-        return self._blocks(tail[: self._index(self._next) - self._end], None)
+        missing = self._index(self._next) - self._end - sum(map(len, self._done))
+        if self._rate_in != self._rate and missing:
+            tail = self._resampler.resample_chunk(self._nothing, last=True)
+            self._resampler.clear()
+            self._done.append(tail[:missing])
+        return self.hand_over()
 
     def _index(self, native: int) -> int:
         return self._origin + (2 * native * self._rate + self._rate_in) // (2 * self._rate_in)
@@ -166,18 +189,6 @@ class Converter:
         for columns, *inputs in self._sums:
             mixed[:, columns] = _mean(frames, inputs)
         return mixed
-
-    def _blocks(self, mixed: Samples, line: Line | None) -> list[AudioBlock]:
-        if not len(mixed):
-            return []
-        start = self._end
-        self._end += len(mixed)
-        dated = self.delivered(line) if line else None
-        rows, legs = np.array(mixed.T, order="C"), self._legs_until_end()
-        return [
-            AudioBlock(tap.channel, start, samples, dated, of_tap)
-            for tap, samples, of_tap in zip(self._taps, rows, legs, strict=True)
-        ]
 
     def _legs_until_end(self) -> Sequence[tuple[Legs, ...]]:
         """Hand out what is known of each tap's inputs up to the end of its audio."""

@@ -22,6 +22,9 @@ from rtclassify.stream import CaptureLost, Gap, Item, Opened, Samples
 RING_S = 30.0
 """How long the thinking thread may be busy elsewhere, as it is while a model loads."""
 
+BITE = 2**17
+"""Samples that are converted at once, half a megabyte: what a core has at hand."""
+
 MARKS = 4096
 """More than a ring's worth of blocks."""
 
@@ -138,9 +141,9 @@ class Feed:
 
     def end(self, reason: str) -> list[Item]:
         """Read no more from the current capture; return what it still held."""
-        items: list[Item] = []
-        while self._capture and (chunk := self._capture.ring.read(self._capture.rate)):
-            items += self._hear(self._capture, chunk)
+        capture, items = self._capture, list[Item]()
+        if capture is not None:
+            items += self._hear(capture, most=capture.ring.captured)
         if self._converter is not None:
             items += self._converter.finish()
             self._end = self._converter.end
@@ -161,10 +164,22 @@ class Feed:
         capture = self._capture
         if capture is None or capture.ring.captured < self._due:
             return []
-        chunk = capture.ring.read(capture.rate)
-        return self._hear(capture, chunk) if chunk else []
+        return self._hear(capture, most=capture.rate)
 
-    def _hear(self, capture: Capture, chunk: Chunk) -> list[Item]:
+    def _hear(self, capture: Capture, *, most: int) -> list[Item]:
+        items: list[Item] = []
+        bite = max(1, BITE // capture.inputs)
+        while most > 0 and (chunk := capture.ring.read(min(most, bite))):
+            most -= len(chunk.frames)
+            items += self._take(capture, chunk)
+        if self._converter is not None:
+            items += self._converter.hand_over()
+            whole = self._converter.end // self._request.piece + 1
+            self._due = self._converter.frames_for(whole * self._request.piece)
+            capture.ring.await_frame(self._due)
+        return items
+
+    def _take(self, capture: Capture, chunk: Chunk) -> list[Item]:
         while capture.marks:
             self._fit.mark(*capture.marks.popleft())
         items: list[Item] = []
@@ -174,11 +189,8 @@ class Feed:
             gap = (self._end, self._converter.end, self._reason)
             if self._end > 0:
                 items += [Gap(tap.channel, *gap) for tap in capture.taps]
-        items += self._converter.push(chunk.start, chunk.frames, line)
+        items += self._converter.take(chunk.start, chunk.frames, line)
         self._last = self._converter.delivered(line) if line else None
-        whole = self._converter.end // self._request.piece + 1
-        self._due = self._converter.frames_for(whole * self._request.piece)
-        capture.ring.await_frame(self._due)
         return items
 
     def _resume(self, capture: Capture, line: Line | None) -> Converter:
