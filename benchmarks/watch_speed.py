@@ -58,9 +58,9 @@ def converted(frames: Samples) -> None:
 
 def legs_measured(frames: Samples) -> None:
     """Measure the legs of stereo frames alone."""
-    meter = LegMeter([(0, 1)], inputs=2, rate=NATIVE, start=0)
+    meter = LegMeter([(0, 1)], inputs=2, rate=NATIVE, start=0, index=int)
     for start in range(0, len(frames), BLOCK):
-        meter.push(frames[start : start + BLOCK])
+        meter.push(frames[start : start + BLOCK], peak=0.5)
 
 
 def main() -> None:

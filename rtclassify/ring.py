@@ -1,16 +1,18 @@
 """The one queue between capture and classification.
 
 A live source writes here from its own thread; the thinking thread reads. The ring never blocks
-the writer: when full it overwrites the oldest frames, and the next read starts late. A reader
+the writer: when full it drops the oldest frames, and the next read starts late. A reader
 therefore learns of loss from a jump in ``start``, which becomes a `Gap`; nothing is lost in
 silence.
 
-Both sides hold the lock only for a copy. See docs/real-time.md.
+Each block is copied once and handed on as it is, so a ring takes the memory of what waits in it:
+a thousand channels that keep up hold half a second each, not thirty. See docs/real-time.md.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +42,7 @@ class Chunk:
 
     Args:
         start: Index of the first frame since the ring was made, lost frames included.
-        frames: A copy, shape (n, channels), float32.
+        frames: Shape (n, channels), float32; never written again.
         lost: Frames lost between the previous chunk and this one.
     """
 
@@ -50,25 +52,25 @@ class Chunk:
 
 
 class Ring:
-    """Bounded, overwrite-oldest buffer of interleaved audio frames.
+    """Bounded buffer of interleaved audio frames; when full, the oldest make room.
 
     One writer thread, one reader thread. `captured` = frames written and skipped so far;
     conservation holds at all times: frames read + frames lost + frames waiting = captured.
 
     Args:
         capacity: Frames that can wait to be read.
-        channels: Samples in a frame.
-        wakeup: Rung after each write.
+        wakeup: Rung after each write, once there are as many frames as `await_frame` said.
     """
 
-    def __init__(self, capacity: int, channels: int, wakeup: Wakeup) -> None:
-        self._frames = np.zeros((capacity, channels), np.float32)
+    def __init__(self, capacity: int, wakeup: Wakeup) -> None:
+        self._capacity = capacity
         self._wakeup = wakeup
         self._lock = threading.Lock()
+        self._blocks: deque[tuple[int, Samples]] = deque()
         self._written = 0
         self._read = 0
-        self._holes: list[tuple[int, int]] = []
         self._lost = 0
+        self._awaited = 0
 
     @property
     def captured(self) -> int:
@@ -80,47 +82,46 @@ class Ring:
         """Frames that no read has returned or will return, as far as reads have got."""
         return self._lost
 
+    def await_frame(self, index: int) -> None:
+        """Ring for nothing before frame `index` is there: the reader has no use for less."""
+        self._awaited = index
+
     def write(self, frames: Samples) -> None:
-        """Append a copy of `frames`, shape (n, channels), over the oldest ones when full."""
-        capacity = len(self._frames)
+        """Append a copy of `frames`, shape (n, channels); the oldest make room when full."""
+        block = np.array(frames[-self._capacity :], np.float32)
         with self._lock:
-            kept = frames[-capacity:]
-            first = (self._written + len(frames) - len(kept)) % capacity
-            ahead = min(len(kept), capacity - first)
-            self._frames[first : first + ahead] = kept[:ahead]
-            self._frames[: len(kept) - ahead] = kept[ahead:]
             self._written += len(frames)
-        self._wakeup.ring()
+            if len(block):
+                self._blocks.append((self._written - len(block), block))
+            self._make_room()
+        if self._written >= self._awaited:
+            self._wakeup.ring()
 
     def skip(self, frames: int) -> None:
         """Count `frames` that the device dropped: their place stays, their audio is lost."""
-        if frames <= 0:
-            return
         with self._lock:
-            self._holes.append((self._written, self._written + frames))
-            self._written += frames
+            self._written += max(0, frames)
 
     def read(self, most: int) -> Chunk | None:
         """Return up to `most` waiting frames, never across a loss; None when none wait."""
-        capacity = len(self._frames)
         with self._lock:
-            start = max(self._read, self._written - capacity)
-            end = self._written
-            for hole_start, hole_end in self._holes:
-                if hole_start <= start < hole_end:
-                    start = hole_end
-                elif hole_start > start:
-                    end = hole_start
-                    break
-            lost = start - self._read
-            end = min(end, start + most)
-            if end <= start:
+            self._make_room()
+            if not self._blocks:
                 return None
-            first, count = start % capacity, end - start
-            ahead = min(count, capacity - first)
-            parts = (self._frames[first : first + ahead], self._frames[: count - ahead])
-            frames = np.concatenate(parts)
+            start = max(self._blocks[0][0], self._read, self._written - self._capacity)
+            end, parts = start, []
+            while self._blocks and self._blocks[0][0] <= end < start + most:
+                first, block = self._blocks[0]
+                parts.append(block[end - first : start + most - first])
+                end += len(parts[-1])
+                if end == first + len(block):
+                    self._blocks.popleft()
+            lost = start - self._read
             self._read = end
-            self._holes = [hole for hole in self._holes if hole[1] > end]
             self._lost += lost
-        return Chunk(start, frames, lost)
+        return Chunk(start, parts[0] if len(parts) == 1 else np.concatenate(parts), lost)
+
+    def _make_room(self) -> None:
+        oldest = self._written - self._capacity
+        while self._blocks and self._blocks[0][0] + len(self._blocks[0][1]) <= oldest:
+            self._blocks.popleft()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["rigs.pulse", "rigs.icecast", "rigs.mosquitto"]
+pytest_plugins = ["rigs.pulse", "rigs.jack", "rigs.icecast", "rigs.mosquitto"]
 
 ALLOWED_IN_CI = ("needs root",)
 """How the reasons begin for which a test on a rig may be skipped where everything is installed."""

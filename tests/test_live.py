@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +35,14 @@ def kinds(items: list[Item]) -> list[type[Item]]:
     return [type(item) for item in items]
 
 
+def everything(feed: Feed) -> list[Item]:
+    """Read until nothing comes: each read brings a second at most."""
+    items: list[Item] = []
+    while more := feed.read():
+        items += more
+    return items
+
+
 @settings(deadline=None)
 @given(
     steps=st.lists(
@@ -62,7 +72,23 @@ def test_a_thread_that_is_busy_for_less_than_the_ring_holds_loses_nothing() -> N
     feed.begin(current)
     for second in range(int(RING_S)):
         current.write(sound(RATE), float(second))
-    assert set(kinds(feed.read())) == {AudioBlock}
+    assert kinds(everything(feed)) == [AudioBlock] * int(RING_S)
+
+
+@settings(deadline=None)
+@given(writes=st.lists(st.integers(1, 50), max_size=60))
+def test_audio_is_handed_over_each_time_that_a_piece_is_whole(writes: list[int]) -> None:
+    feed = Feed(replace(request(), piece=50), Timeline)
+    current = capture(request())
+    feed.begin(current)
+    ends = [0]
+    for frames in writes:
+        before = current.ring.captured
+        current.write(sound(frames), before / RATE)
+        ends += [item.end for item in feed.read() if isinstance(item, AudioBlock)]
+        if before // 50 < current.ring.captured // 50:
+            assert ends[-1] == current.ring.captured
+    assert len({end // 50 for end in ends[1:]}) >= len(ends) - 2  # the first comes at once
 
 
 def test_a_pause_is_as_long_as_the_clock_says() -> None:
@@ -72,7 +98,7 @@ def test_a_pause_is_as_long_as_the_clock_says() -> None:
     first.write(sound(500), 1000.0)
     items = feed.lost("it stopped") + feed.begin(second)
     second.write(sound(500), 1042.0)
-    items += feed.read()
+    items += everything(feed)
     lost = items.index(CaptureLost("a", "it stopped"))
     assert items[lost + 1] == Opened("a", "1 inputs")
     # Heard until 1005.0, and again from 1042.0 on.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 import numpy as np
 from hypothesis import given
@@ -30,7 +31,7 @@ actions = st.lists(
 def test_delivered_and_lost_add_up_to_captured(
     capacity: int, channels: int, actions: list[tuple[str, int]]
 ) -> None:
-    ring = Ring(capacity, channels, Wakeup())
+    ring = Ring(capacity, Wakeup())
     captured = 0
     chunks: list[Chunk] = []
     real: set[int] = set()
@@ -56,7 +57,7 @@ def test_delivered_and_lost_add_up_to_captured(
 
 
 def test_the_newest_audio_survives_when_nobody_reads() -> None:
-    ring = Ring(8, 1, Wakeup())
+    ring = Ring(8, Wakeup())
 
     ring.write(ramp(0, 100, 1))
 
@@ -66,7 +67,7 @@ def test_the_newest_audio_survives_when_nobody_reads() -> None:
 
 
 def test_what_was_read_is_not_changed_by_later_writes() -> None:
-    ring = Ring(4, 1, Wakeup())
+    ring = Ring(4, Wakeup())
     ring.write(ramp(0, 4, 1))
     chunk = ring.read(4)
 
@@ -76,8 +77,47 @@ def test_what_was_read_is_not_changed_by_later_writes() -> None:
     assert chunk.frames[:, 0].tolist() == [0, 1, 2, 3]
 
 
+def test_a_writer_may_use_its_buffer_again() -> None:
+    ring, buffer = Ring(4, Wakeup()), ramp(0, 4, 1)
+    ring.write(buffer)
+
+    buffer[:] = -1.0
+
+    chunk = ring.read(4)
+    assert chunk is not None
+    assert chunk.frames[:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_a_ring_takes_the_memory_of_what_waits_in_it() -> None:
+    tracemalloc.start()
+    ring = Ring(10_000_000, Wakeup())
+    for start in range(0, 1_000_000, 1_000):
+        ring.write(ramp(start, 1_000, 2))
+        ring.read(1_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+def test_the_bell_is_silent_until_the_awaited_frame_is_there() -> None:
+    class Counted(Wakeup):
+        rung = 0
+
+        def ring(self) -> None:
+            self.rung += 1
+            super().ring()
+
+    ring = Ring(100, wakeup := Counted())
+    ring.await_frame(25)
+    rung = []
+    for start in range(0, 40, 10):
+        ring.write(ramp(start, 10, 1))
+        rung.append(wakeup.rung)
+    assert rung == [0, 0, 1, 2]
+
+
 def test_a_reader_in_another_thread_never_sees_torn_audio() -> None:
-    ring = Ring(256, 2, wakeup := Wakeup())
+    ring = Ring(256, wakeup := Wakeup())
     chunks: list[Chunk] = []
     total = 200_000
 

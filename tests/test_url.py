@@ -96,6 +96,27 @@ def test_a_programme_that_stops_is_lost_and_comes_back(radio: Radio, programme: 
 
 
 @pytest.mark.rig
+def test_ten_stations_of_a_server_that_dies_all_come_back(radio: Radio, programme: Path) -> None:
+    """Each has a decoder thread of its own, and a gap of its own."""
+    names = [f"s{number}" for number in range(10)]
+    radio.feed(programme, "live", "mp3")
+    stations = (ChannelSettings(name, f"{radio.url('live')}?{name}") for name in names)
+    with Hearing(*stations) as hearing:
+        hearing.until(lambda: min(map(hearing.heard_s, names)) > 1.0)
+        assert len(hearing.sources) == len(names)
+        radio.kill()
+        hearing.until(lambda: all(map(hearing.losses, names)))
+        seen = len(hearing.items)
+        radio.start()
+        radio.feed(programme, "live", "mp3")
+        hearing.until(lambda: min(hearing.heard_s(name, seen) for name in names) > 1.0)
+
+    for name in names:
+        assert len(hearing.losses(name)) == len(hearing.gaps(name)) == 1
+        check_indices(hearing.items, name)
+
+
+@pytest.mark.rig
 def test_a_programme_that_is_not_there_says_why_and_is_awaited(
     radio: Radio, programme: Path
 ) -> None:

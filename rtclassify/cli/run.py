@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -165,7 +166,9 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         if settings.journal.path:
             sinks.append(_keep(stack, settings, encoder, clock))
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
-        opened = open_sources(channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True)
+        opened = open_sources(
+            channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True, piece=_piece(info)
+        )
         sources = [stack.enter_context(source) for source in opened]
         if engine is None or (engine.name, engine.hop) != (info.model, info.hop):
             log.info("loading %s", info.model)
@@ -197,6 +200,11 @@ def _forgo_collecting() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _piece(info: StreamInfo) -> int:
+    """Return the samples in which live audio is taken: a label or a reading ends with each."""
+    return math.gcd(info.hop, info.window, info.rate // 2)
 
 
 def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) -> Sink:

@@ -42,6 +42,8 @@ class Request:
         wakeup: To ring when audio has arrived.
         live: Whether recordings are played in real time, as the daemon does, rather than as fast
             as they can be read.
+        piece: Live audio is handed over each time that it reaches a multiple of so many samples,
+            and what came after along with it: each time costs as much as much audio does.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Request:
     clock: Clock
     wakeup: Wakeup
     live: bool
+    piece: int = 1
 
 
 def _soundcard(request: Request) -> Source:
@@ -103,6 +106,7 @@ def open_sources(
     clock: Clock,
     wakeup: Wakeup,
     live: bool,
+    piece: int = 1,
 ) -> list[Source]:
     """Make the sources of all channels, not yet entered; see `Request` for the arguments."""
     taps: dict[str, list[Tap]] = {}
@@ -112,5 +116,7 @@ def open_sources(
     sources = []
     for text, wanted in taps.items():
         kind, name = kind_of(text)
-        sources.append(SOURCES[kind](Request(name, tuple(wanted), rate, clock, wakeup, live)))
+        sources.append(
+            SOURCES[kind](Request(name, tuple(wanted), rate, clock, wakeup, live, piece))
+        )
     return sources

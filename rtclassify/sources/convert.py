@@ -9,8 +9,9 @@ quality would save half of that and lose the top fifth of the band.
 from __future__ import annotations
 
 import logging
+import math
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import soxr
@@ -22,6 +23,9 @@ from rtclassify.sources.legs import LegMeter
 from rtclassify.stream import AudioBlock, Gap, Item, Legs, Samples
 
 QUALITY = "HQ"
+
+HELD_S = 0.02
+"""What the resampler holds back in the mean, of common rates."""
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +77,18 @@ class Converter:
                 )
         self._taps = tuple(taps)
         self._mixes = [tap.inputs or tuple(range(inputs)) for tap in taps]
+        self._sums = _sums(self._mixes)
         self._source = source
         self._rate_in, self._rate, self._origin = rate_in, rate, origin
         self._inputs = inputs
         self._next = 0
         self._end = origin
         self._resampler = soxr.ResampleStream(rate_in, rate, len(taps), quality=QUALITY)
+        self._nothing = np.empty((0, len(taps)), np.float32)
+        self._done: list[Samples] = []
+        self._line: Line | None = None
         self._warned = False
-        self._legs: list[list[Legs]] = [[] for _ in taps]
+        self._legs: deque[list[Legs]] = deque()
         self._leg_meter = self._measure_from(0)
 
     @property
@@ -92,6 +100,11 @@ class Converter:
         """Return `line`, which speaks of native frames, for delivered samples."""
         return line.delivered(self._rate / self._rate_in, origin=self._origin)
 
+    def frames_for(self, end: int) -> int:
+        """Return about how many native frames deliver everything before index `end`."""
+        held_s = 0.0 if self._rate == self._rate_in else HELD_S
+        return math.ceil((end - self._origin) * self._rate_in / self._rate + held_s * self._rate_in)
+
     def push(self, start: int, frames: Samples, line: Line | None) -> list[Item]:
         """Take the frames from native index `start` on; return what they complete.
 
@@ -100,14 +113,34 @@ class Converter:
             frames: Shape (n, inputs); copied. What is not finite counts as zero.
             line: Dates native frames; None for recordings.
         """
+        return [*self.take(start, frames, line), *self.hand_over()]
+
+    def take(self, start: int, frames: Samples, line: Line | None) -> list[Item]:
+        """As `push`, but keep what the frames complete for `hand_over`; return what a loss ends."""
         items = self.lose(start, "audio was lost on its way") if start > self._next else []
         self._next += len(frames)
-        frames = self._finite(frames)
-        self._measure(frames)
+        self._line = self.delivered(line) if line else None
+        frames, peak = self._finite(frames)
+        self._legs += self._leg_meter.push(frames, peak=peak)
         mixed = self._mix(frames)
-        if self._rate_in != self._rate:
-            mixed = self._resampler.resample_chunk(mixed)
-        return [*items, *self._blocks(mixed, line)]
+        if self._rate_in == self._rate:
+            self._done.append(mixed.copy())
+        else:
+            self._done.append(self._resampler.resample_chunk(mixed))
+        return items
+
+    def hand_over(self) -> list[AudioBlock]:
+        """Return a block of each tap, of all that was completed since the last time."""
+        done, self._done = np.concatenate([self._nothing, *self._done]), []
+        if not len(done):
+            return []
+        start = self._end
+        self._end += len(done)
+        rows, legs = np.array(done.T, order="C"), self._legs_until_end()
+        return [
+            AudioBlock(tap.channel, start, samples, self._line, of_tap)
+            for tap, samples, of_tap in zip(self._taps, rows, legs, strict=True)
+        ]
 
     def lose(self, end: int, reason: str) -> list[Item]:
         """Note that the frames up to native index `end` will never come."""
@@ -121,59 +154,78 @@ class Converter:
 
     def finish(self) -> list[AudioBlock]:
         """Return what the resampler still holds; frames that follow are not joined to it."""
-        if self._rate_in == self._rate or self._end == self._index(self._next):
-            return []
-        nothing = np.empty((0, len(self._taps)), np.float32)
-        tail = self._resampler.resample_chunk(nothing, last=True)
-        self._resampler.clear()
-        return self._blocks(tail[: self._index(self._next) - self._end], None)
+        missing = self._index(self._next) - self._end - sum(map(len, self._done))
+        if self._rate_in != self._rate and missing:
+            tail = self._resampler.resample_chunk(self._nothing, last=True)
+            self._resampler.clear()
+            self._done.append(tail[:missing])
+        return self.hand_over()
 
     def _index(self, native: int) -> int:
         return self._origin + (2 * native * self._rate + self._rate_in) // (2 * self._rate_in)
 
     def _measure_from(self, start: int) -> LegMeter:
-        return LegMeter(self._mixes, inputs=self._inputs, rate=self._rate_in, start=start)
+        return LegMeter(
+            self._mixes, inputs=self._inputs, rate=self._rate_in, start=start, index=self._index
+        )
 
-    def _measure(self, frames: Samples) -> None:
-        """Note what the inputs are, to go along with the audio that it speaks of."""
-        for of_taps in self._leg_meter.push(frames):
-            for known, legs in zip(self._legs, of_taps, strict=True):
-                known.append(replace(legs, end=self._index(legs.end)))
-
-    def _finite(self, frames: Samples) -> Samples:
-        if not np.isfinite(frames).all():
+    def _finite(self, frames: Samples) -> tuple[Samples, float]:
+        """Return the frames as numbers, and the greatest magnitude among them."""
+        peak = _peak(frames)
+        if not math.isfinite(peak):
             frames = np.where(np.isfinite(frames), frames, np.float32(0.0))
+            peak = _peak(frames)
             if not self._warned:
                 log.warning("%s: samples that are not numbers count as silence", self._source)
             self._warned = True
-        return frames
+        return frames, peak
 
     def _mix(self, frames: Samples) -> Samples:
+        """Return each tap's mean, shape (n, taps); it may be a view of the frames."""
+        if len(self._sums) == 1:
+            return _mean(frames, self._sums[0][1:])
         mixed = np.empty((len(frames), len(self._taps)), np.float32)
-        for column, inputs in enumerate(self._mixes):
-            # One after the other: numpy's own sum would depend on the block's length.
-            total = np.zeros(len(frames), np.float32)
-            for index in inputs:
-                total += frames[:, index]
-            mixed[:, column] = total / np.float32(len(inputs))
+        for columns, *inputs in self._sums:
+            mixed[:, columns] = _mean(frames, inputs)
         return mixed
 
-    def _blocks(self, mixed: Samples, line: Line | None) -> list[AudioBlock]:
-        if not len(mixed):
-            return []
-        start = self._end
-        self._end += len(mixed)
-        dated = self.delivered(line) if line else None
-        return [
-            AudioBlock(
-                tap.channel, start, np.ascontiguousarray(mixed[:, column]), dated,
-                self._legs_until_end(column),
-            )
-            for column, tap in enumerate(self._taps)
-        ]  # fmt: skip
+    def _legs_until_end(self) -> Sequence[tuple[Legs, ...]]:
+        """Hand out what is known of each tap's inputs up to the end of its audio."""
+        known: list[list[Legs]] = []
+        while self._legs and self._legs[0][0].end <= self._end:
+            known.append(self._legs.popleft())
+        return [*zip(*known, strict=True)] or [()] * len(self._taps)
 
-    def _legs_until_end(self, column: int) -> tuple[Legs, ...]:
-        """Hand out what is known of a tap's inputs up to the end of its audio."""
-        known = self._legs[column]
-        self._legs[column] = [legs for legs in known if legs.end > self._end]
-        return tuple(legs for legs in known if legs.end <= self._end)
+
+Columns = slice | list[int]
+
+
+def _sums(mixes: Sequence[Sequence[int]]) -> list[list[Columns]]:
+    """Group mixes of equally many inputs: their places, and the first, second, … inputs."""
+    groups: dict[int, list[int]] = {}
+    for place, mix in enumerate(mixes):
+        groups.setdefault(len(mix), []).append(place)
+    return [
+        [_columns(places), *(_columns([mixes[p][n] for p in places]) for n in range(count))]
+        for count, places in groups.items()
+    ]
+
+
+def _columns(numbers: list[int]) -> Columns:
+    """Return evenly spaced numbers as a slice, which takes a view where a list takes a copy."""
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    if step > 0 and numbers == [*range(numbers[0], numbers[-1] + 1, step)]:
+        return slice(numbers[0], numbers[-1] + 1, step)
+    return numbers
+
+
+def _mean(frames: Samples, inputs: Sequence[Columns]) -> Samples:
+    """Add one after the other: numpy's own sum would depend on how many frames there are."""
+    total = frames[:, inputs[0]]
+    for columns in inputs[1:]:
+        total = total + frames[:, columns]
+    return total / np.float32(len(inputs)) if len(inputs) > 1 else total
+
+
+def _peak(frames: Samples) -> float:
+    return max(float(frames.max(initial=0.0)), -float(frames.min(initial=0.0)))

@@ -7,7 +7,7 @@ along with the audio; the frames themselves stay behind.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,50 +30,61 @@ class LegMeter:
         inputs: Samples in a frame.
         rate: Frames per second.
         start: Index of the first frame.
+        index: Turns the index of a native frame into that of a delivered sample.
     """
 
     def __init__(
-        self, mixes: Sequence[Sequence[int]], *, inputs: int, rate: int, start: int
+        self,
+        mixes: Sequence[Sequence[int]],
+        *,
+        inputs: int,
+        rate: int,
+        start: int,
+        index: Callable[[int], int],
     ) -> None:
-        everything = list(range(inputs))
-        # A slice is a view; a list would be a copy of every frame.
-        self._mixes = [slice(None) if [*mix] == everything else [*mix] for mix in mixes]
+        self._mixes = [tuple(mix) for mix in mixes]
         self._length = round(CELL_S * rate)
-        self._cell: Samples = np.empty((inputs, self._length), np.float32)
+        self._cell: Samples = np.empty((self._length, inputs), np.float32)
         self._filled = 0
+        self._peak = 0.0
         self._end = start
+        self._index = index
 
-    def push(self, frames: Samples) -> list[list[Legs]]:
-        """Take the next frames, shape (n, inputs).
+    def push(self, frames: Samples, *, peak: float) -> list[list[Legs]]:
+        """Take the next frames, shape (n, inputs), none of them above `peak` in magnitude.
 
         Returns:
-            For each cell that they complete what the inputs of each mix are; `Legs.end` is the
-            index of the native frame after it.
+            For each cell that they complete what the inputs of each mix are.
         """
         cells = []
         while len(frames):
             taken = frames[: self._length - self._filled]
             frames = frames[len(taken) :]
-            self._cell[:, self._filled : self._filled + len(taken)] = taken.T
+            self._cell[self._filled : self._filled + len(taken)] = taken
             self._filled += len(taken)
+            self._peak = max(self._peak, peak)
             self._end += len(taken)
             if self._filled == self._length:
-                self._filled = 0
-                cells.append([_measured(self._cell[mix], self._end) for mix in self._mixes])
+                cells.append(self._measured())
+                self._filled, self._peak = 0, 0.0
         return cells
 
-
-def _measured(legs: Samples, end: int) -> Legs:
-    inputs, count = legs.shape
-    products = (legs @ legs.T / count).tolist()
-    squares = tuple(products[n][n] for n in range(inputs))
-    product = products[0][1] if inputs == STEREO else None
-    return Legs(end, count, squares, product, _clipped(legs))
+    def _measured(self) -> list[Legs]:
+        end, products = self._index(self._end), (self._cell.T @ self._cell / self._length).tolist()
+        clipped = self._peak >= FULL_SCALE
+        return [
+            Legs(
+                end,
+                self._length,
+                tuple([products[leg][leg] for leg in mix]),
+                products[mix[0]][mix[1]] if len(mix) == STEREO else None,
+                _clipped(self._cell[:, mix]) if clipped else 0.0,
+            )
+            for mix in self._mixes
+        ]
 
 
 def _clipped(legs: Samples) -> float:
-    if max(float(legs.max()), -float(legs.min())) < FULL_SCALE:
-        return 0.0
     full = np.abs(legs) >= FULL_SCALE
-    runs = full[:, :-2] & full[:, 1:-1] & full[:, 2:]
-    return float(runs.any(axis=0).mean())
+    runs = full[:-2] & full[1:-1] & full[2:]
+    return float(runs.any(axis=1).mean())

@@ -14,13 +14,16 @@ from typing import Protocol
 
 from rtclassify.clock import Line
 from rtclassify.errors import SourceError
-from rtclassify.ring import Ring
+from rtclassify.ring import Chunk, Ring
 from rtclassify.sources import Request
 from rtclassify.sources.convert import Converter, missing_input
 from rtclassify.stream import CaptureLost, Gap, Item, Opened, Samples
 
 RING_S = 30.0
 """How long the thinking thread may be busy elsewhere, as it is while a model loads."""
+
+BITE = 2**17
+"""Samples that are converted at once, half a megabyte: what a core has at hand."""
 
 MARKS = 4096
 """More than a ring's worth of blocks."""
@@ -94,7 +97,7 @@ class Capture:
         self.rate = rate
         self.inputs = inputs
         self.taps = [tap for tap, lack in zip(request.taps, missing, strict=True) if not lack]
-        self.ring = Ring(round(RING_S * rate), inputs, request.wakeup)
+        self.ring = Ring(round(RING_S * rate), request.wakeup)
         self.marks: deque[tuple[int, float]] = deque(maxlen=MARKS)
 
     def write(self, frames: Samples, captured_s: float) -> None:
@@ -118,16 +121,17 @@ class Feed:
         self._make_fit = fit
         self._capture: Capture | None = None
         self._converter: Converter | None = None
-        self._fit: Fit | None = None
+        self._fit: Fit
         self._last: Line | None = None
         self._end = 0
+        self._due = 0
         self._announced = False
         self._reason = ""
 
     def begin(self, capture: Capture) -> list[Item]:
         """Read from `capture` from now on; say what it is, and which taps it cannot serve."""
         items = self.end("the source changed its format")
-        self._capture = capture
+        self._capture, self._due = capture, 0
         self._fit = self._make_fit(capture.rate)
         items += [Opened(tap.channel, capture.device) for tap in capture.taps]
         for tap in self._request.taps:
@@ -137,12 +141,14 @@ class Feed:
 
     def end(self, reason: str) -> list[Item]:
         """Read no more from the current capture; return what it still held."""
-        items = self.read()
+        capture, items = self._capture, list[Item]()
+        if capture is not None:
+            items += self._hear(capture, most=capture.ring.captured)
         if self._converter is not None:
             items += self._converter.finish()
             self._end = self._converter.end
             self._reason = reason
-        self._capture = self._converter = self._fit = None
+        self._capture = self._converter = None
         return items
 
     def lost(self, reason: str) -> list[Item]:
@@ -154,21 +160,37 @@ class Feed:
         return items
 
     def read(self) -> list[Item]:
-        """Return everything that has arrived."""
+        """Return what has arrived once a piece of it is whole, but not more than a second."""
+        capture = self._capture
+        if capture is None or capture.ring.captured < self._due:
+            return []
+        return self._hear(capture, most=capture.rate)
+
+    def _hear(self, capture: Capture, *, most: int) -> list[Item]:
         items: list[Item] = []
-        if self._capture is None or self._fit is None:
-            return items
-        while chunk := self._capture.ring.read(self._capture.rate):
-            while self._capture.marks:
-                self._fit.mark(*self._capture.marks.popleft())
-            line = self._fit.line
-            if self._converter is None:
-                self._converter = self._resume(self._capture, line)
-                gap = (self._end, self._converter.end, self._reason)
-                if self._end > 0:
-                    items += [Gap(tap.channel, *gap) for tap in self._capture.taps]
-            items += self._converter.push(chunk.start, chunk.frames, line)
-            self._last = self._converter.delivered(line) if line else None
+        bite = max(1, BITE // capture.inputs)
+        while most > 0 and (chunk := capture.ring.read(min(most, bite))):
+            most -= len(chunk.frames)
+            items += self._take(capture, chunk)
+        if self._converter is not None:
+            items += self._converter.hand_over()
+            whole = self._converter.end // self._request.piece + 1
+            self._due = self._converter.frames_for(whole * self._request.piece)
+            capture.ring.await_frame(self._due)
+        return items
+
+    def _take(self, capture: Capture, chunk: Chunk) -> list[Item]:
+        while capture.marks:
+            self._fit.mark(*capture.marks.popleft())
+        items: list[Item] = []
+        line = self._fit.line
+        if self._converter is None:
+            self._converter = self._resume(capture, line)
+            gap = (self._end, self._converter.end, self._reason)
+            if self._end > 0:
+                items += [Gap(tap.channel, *gap) for tap in capture.taps]
+        items += self._converter.take(chunk.start, chunk.frames, line)
+        self._last = self._converter.delivered(line) if line else None
         return items
 
     def _resume(self, capture: Capture, line: Line | None) -> Converter:

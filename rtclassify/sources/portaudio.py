@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import json
 import threading
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -31,6 +32,9 @@ REAL_CARD_INPUTS = 16
 """A card that claims more (sound servers say 32) is software, and "all inputs" are two."""
 
 CLOSE_S = 1.5
+END_S = 5.0
+"""JACK lets go of one input a period, which takes 64 of them 1.7 s and more."""
+
 FIRST_BLOCK_S = 5.0
 SETTLING_S = 3.0
 """ADC times are off by up to 0.7 s when a sound server's stream starts; until then arrival
@@ -177,6 +181,7 @@ class Stream:
 _registry = threading.Lock()
 _streams: set[Stream] = set()
 _initialised = threading.Event()
+_ending = threading.Event()
 
 
 def library() -> Any:
@@ -192,8 +197,25 @@ def library() -> Any:
     if not _initialised.is_set():
         # It would close PortAudio at exit, and hang there while a sound server is stalled.
         atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 (there is no public way)
+        # Python starts no thread at exit.
+        ender = threading.Thread(target=_end, args=(sounddevice,), name="end-audio", daemon=True)
+        ender.start()
+        atexit.register(_end_within, ender, END_S)
         _initialised.set()
     return sounddevice
+
+
+def _end(sounddevice: Any) -> None:
+    """Terminate PortAudio once no card is open: JACK's threads crash a process that does not."""
+    _ending.wait()
+    while _streams:
+        time.sleep(0.01)
+    sounddevice._terminate()  # noqa: SLF001 (the exit handler does the same)
+
+
+def _end_within(ender: threading.Thread, limit_s: float) -> None:
+    _ending.set()
+    ender.join(limit_s)
 
 
 def _initialise_again() -> None:

@@ -29,6 +29,10 @@ FASTEST = 20.0
 """Servers send some seconds in one burst at first; at this many times real time the thinking
 thread keeps up with it."""
 
+AHEAD_S = 0.02
+"""A stream in real time never gets so far ahead, and is not made to wait: that costs a switch of
+threads for each packet."""
+
 ARRIVAL_ERROR_S = 0.5
 """Networks and segments are vague by that much; what encoder and server add is unknown."""
 
@@ -104,6 +108,7 @@ class UrlSource:
 
     def _receive(self, decoder: Decoder, backoff: Backoff) -> None:
         capture: Capture | None = None
+        clock, free_s = self._request.clock, 0.0
         for piece in decoder:
             if self._closing.is_set():
                 return
@@ -112,9 +117,11 @@ class UrlSource:
                 backoff.reset()
             if piece.missing:
                 capture.ring.skip(piece.missing)
-            length_s = len(piece.frames) / piece.rate
-            capture.write(piece.frames, self._request.clock.now() - length_s)
-            self._closing.wait(length_s / FASTEST)
+            now, length_s = clock.now(), len(piece.frames) / piece.rate
+            capture.write(piece.frames, now - length_s)
+            free_s = max(free_s, now) + length_s / FASTEST
+            if free_s - now > AHEAD_S:
+                self._closing.wait(free_s - now)
 
     def _begin(self, piece: Piece) -> Capture:
         rate, inputs = _format(piece)

@@ -24,7 +24,7 @@ ENCODERS = {
 }
 CONFIG = """
 <icecast>
-  <limits><clients>20</clients><sources>5</sources></limits>
+  <limits><clients>300</clients><sources>5</sources></limits>
   <authentication>
     <source-password>{password}</source-password>
     <admin-user>admin</admin-user><admin-password>{password}</admin-password>
@@ -103,6 +103,12 @@ class Radio:
             assert time.monotonic() < limit, "the programme did not get on air"
             time.sleep(0.1)
         return feeder
+
+    def kill(self) -> None:
+        """End the server at once; its feeders end with it."""
+        self.stop()
+        self._server = None
+        self._feeders.clear()
 
     def stop(self) -> None:
         """End the server and all feeders."""
