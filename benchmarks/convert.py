@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import soxr
 
+from rtclassify.engine import Engine
 from rtclassify.errors import SourceError
-from rtclassify.inference import Engine, open_engine
+from rtclassify.inference import open_engine
 from rtclassify.ring import Wakeup
 from rtclassify.sources import Request, Tap
 from rtclassify.sources.convert import QUALITY

@@ -4,15 +4,15 @@ A thread plays the part of the cards: it delivers blocks of 2,048 frames at 48 k
 PortAudio's callbacks do. The programme is ten seconds of the demo, another part on each input.
 All else is the daemon as it is.
 
-    python benchmarks/interfaces.py SETTINGS STARTED [--together] [--no-alarms]
+    python benchmarks/interfaces.py SETTINGS STARTED [--no-alarms]
 
-STARTED becomes a JSON file: the playing thread's number and when each interface began.
+STARTED becomes a JSON file: the playing thread's number and when all interfaces began.
 """
 
 from __future__ import annotations
 
 import argparse
-import heapq
+import itertools
 import json
 import sys
 import threading
@@ -26,6 +26,7 @@ import soundfile
 import soxr
 
 from rtclassify import cli, pipeline, sources
+from rtclassify.clock import SystemClock
 from rtclassify.config import load
 from rtclassify.sources import Request, demo
 from rtclassify.sources.live import Capture, Feed
@@ -37,9 +38,6 @@ BLOCK_S = BLOCK / RATE
 PROGRAMME_BLOCKS = 234
 APART = 41_011
 """Frames between what neighbouring inputs play."""
-
-SPREAD_S = 0.5
-"""Interfaces begin within the time of a hop, evenly spread."""
 
 
 class Interface:
@@ -76,24 +74,20 @@ class Interface:
         return items + self._feed.read()
 
 
-def play(count: int, spread_s: float, started: Path) -> None:
+def play(count: int, started: Path) -> None:
     """Once `count` interfaces are open, deliver a block to each whenever it is due, for ever."""
     while len(Interface.opened) < count:
         time.sleep(0.01)
     captures = [interface.capture for interface in Interface.opened]
     programme = _programme(max(capture.inputs for capture in captures))
-    now = time.monotonic()
-    starts = [now + number * spread_s / count for number in range(count)]
-    names = [interface.name for interface in Interface.opened]
-    _tell(started, thread=threading.get_native_id(), starts=dict(zip(names, starts, strict=True)))
-    due = [(start + BLOCK_S, number, 0) for number, start in enumerate(starts)]
-    while True:
-        due_s, number, block = due[0]
-        time.sleep(max(0.0, due_s - time.monotonic()))
-        frames = programme[block % PROGRAMME_BLOCKS, :, : captures[number].inputs]
-        captures[number].write(frames, starts[number] + block * BLOCK_S)
-        following_s = starts[number] + (block + 2) * BLOCK_S
-        heapq.heapreplace(due, (following_s, number, block + 1))
+    clock = SystemClock()
+    start_s = clock.now()
+    _tell(started, thread=threading.get_native_id(), start_s=start_s)
+    for block in itertools.count():
+        time.sleep(max(0.0, start_s + (block + 1) * BLOCK_S - clock.now()))
+        for capture in captures:
+            frames = programme[block % PROGRAMME_BLOCKS, :, : capture.inputs]
+            capture.write(frames, start_s + block * BLOCK_S)
 
 
 def _tell(started: Path, **told: Any) -> None:
@@ -118,18 +112,15 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("settings", type=Path)
     options.add_argument("started", type=Path)
-    options.add_argument("--together", action="store_true")
     options.add_argument("--no-alarms", action="store_true")
     chosen = options.parse_args()
     sources.SOURCES["soundcard"] = Interface
     if chosen.no_alarms:
         watched = pipeline.Pipeline
-        unwatched = lambda *parts: watched(*parts[:3])  # noqa: E731 - the watches are the fourth
+        unwatched = lambda *parts, **more: watched(*parts[:3], **more)  # noqa: E731 - without watches
         pipeline.Pipeline = unwatched  # type: ignore[assignment, misc]
     count = len({channel.source for channel in load(chosen.settings).channels})
-    spread_s = 0.0 if chosen.together else SPREAD_S
-    arguments = (count, spread_s, chosen.started)
-    threading.Thread(target=play, args=arguments, daemon=True).start()
+    threading.Thread(target=play, args=(count, chosen.started), daemon=True).start()
     sys.argv = ["rtclassify", "run", "--config", str(chosen.settings)]
     cli.main()
 

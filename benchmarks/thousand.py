@@ -4,8 +4,8 @@ Starts ``rtclassify run`` on interfaces of 64 inputs that a thread plays (see in
 subscribes to its labels. They are counted, and how late they are: from when a hop's last sample
 was captured to the arrival of its provisional label here.
 
-    python benchmarks/thousand.py [--channels 200] [--seconds 30] [--inputs 64] [--together]
-        [--no-alarms] [--journal] [--hop 0.5] [--model NAME]
+    python benchmarks/thousand.py [--channels 200] [--seconds 30] [--inputs 64] [--no-alarms]
+        [--journal] [--hop 0.5] [--model NAME]
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ import zmq
 sys.path.insert(0, str(Path(__file__).parent))
 from live import PROC_TICKS, core_seconds, memory_mb
 
+from rtclassify.clock import SystemClock
+
+CLOCK = SystemClock()
 SETTINGS = """
 model = "{model}"
 hop_s = {hop}
@@ -65,7 +68,7 @@ class Counted:
         if label["final"]:
             self.final.add(which)
         else:
-            self.provisional[which] = 1000 * (time.monotonic() - captured_s)
+            self.provisional[which] = 1000 * (CLOCK.now() - captured_s)
 
 
 class Daemon:
@@ -84,19 +87,18 @@ class Daemon:
         """Yield labels with the clock seconds when their last samples were captured."""
         while self._socket.poll(1000 * PATIENCE_S):
             label = json.loads(self._socket.recv_multipart()[1])
-            interface = label["channel"].partition("-")[0]
-            yield label, self.starts[interface] + label["end"] / label["rate"]
+            yield label, self.start_s + label["end"] / label["rate"]
         raise SystemExit("no label came")
 
     def wait(self) -> None:
         """Return when audio is played."""
-        limit_s = time.monotonic() + PATIENCE_S
+        limit_s = CLOCK.now() + PATIENCE_S
         while not self._started.exists():
-            if self._process.poll() is not None or time.monotonic() > limit_s:
+            if self._process.poll() is not None or CLOCK.now() > limit_s:
                 raise SystemExit("the daemon did not start")
             time.sleep(0.05)
         told = json.loads(self._started.read_text())
-        self.starts, self._player = told["starts"], told["thread"]
+        self.start_s, self._player = told["start_s"], told["thread"]
 
     def used(self) -> np.ndarray:
         """Return core seconds: of the process, of its thinking thread, of the playing thread."""
@@ -128,7 +130,7 @@ def running(folder: Path, chosen: argparse.Namespace) -> Iterator[Daemon]:
     (folder / "settings.toml").write_text(settings)
     command = [sys.executable, str(Path(__file__).with_name("interfaces.py"))]
     command += [str(folder / "settings.toml"), str(folder / "started")]
-    command += ["--together"] * chosen.together + ["--no-alarms"] * chosen.no_alarms
+    command += ["--no-alarms"] * chosen.no_alarms
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stderr=log)
     try:
@@ -144,13 +146,13 @@ def measure(daemon: Daemon, seconds: float) -> tuple[Counted, np.ndarray]:
     labels = daemon.labels()
     while True:
         label, captured_s = next(labels)
-        if not label["final"] and 1000 * (time.monotonic() - captured_s) < SETTLED_MS:
+        if not label["final"] and 1000 * (CLOCK.now() - captured_s) < SETTLED_MS:
             break
-    since = time.monotonic() + REST_S
+    since = CLOCK.now() + REST_S
     counted, before = Counted(since, since + seconds), None
     for label, captured_s in labels:
         counted.add(label, captured_s)
-        now = time.monotonic()
+        now = CLOCK.now()
         if before is None and now >= since:
             began, before = now, daemon.used()
         if before is not None and now >= counted.until + REST_S:
@@ -161,15 +163,16 @@ def measure(daemon: Daemon, seconds: float) -> tuple[Counted, np.ndarray]:
 def report(daemon: Daemon, counted: Counted, cores: np.ndarray, chosen: argparse.Namespace) -> None:
     """Print what was measured."""
     hop_s, expected = chosen.hop, 0
+    interfaces = math.ceil(chosen.channels / chosen.inputs)
     for number in range(chosen.channels):
-        start = daemon.starts[f"if{number // chosen.inputs}"]
-        first, last = (math.ceil((s - start) / hop_s) for s in (counted.since, counted.until))
+        start_s = daemon.start_s + number // chosen.inputs * hop_s / interfaces
+        first, last = (math.ceil((s - start_s) / hop_s) for s in (counted.since, counted.until))
         expected += last - first
     latencies = [*counted.provisional.values()]
     p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
     whole, thinking, playing = cores
     own_ms = 1000 * (whole - playing) * hop_s / chosen.channels
-    print(f"{chosen.channels} channels on {len(daemon.starts)} interfaces, {chosen.seconds:g} s")
+    print(f"{chosen.channels} channels on {interfaces} interfaces, {chosen.seconds:g} s")
     print(f"labels: {len(counted.provisional)} provisional and {len(counted.final)} final"
           f" of {expected}; samples lost: {sum(counted.lost.values())}")  # fmt: skip
     print(f"last sample to label: median {p50:.0f} ms, 95 % {p95:.0f} ms, 99 % {p99:.0f} ms,"
@@ -187,7 +190,6 @@ def main() -> None:
     options.add_argument("--inputs", type=int, default=64, help="of an interface")
     options.add_argument("--hop", type=float, default=0.5)
     options.add_argument("--model", default="speech-music")
-    options.add_argument("--together", action="store_true", help="begin all at the same moment")
     options.add_argument("--no-alarms", action="store_true")
     options.add_argument("--journal", action="store_true")
     chosen = options.parse_args()

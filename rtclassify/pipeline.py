@@ -54,8 +54,8 @@ class Pipeline:
         channels: Names of the channels whose items will come.
         settings: How scores become labels.
         watches: What watches each channel; None where nobody wants alarms.
-        stagger: Whether channels that begin together come due one after the other, over a hop,
-            rather than all at once.
+        phases: Where the hops of a channel begin, in samples, for channels that do not begin at 0:
+            so those that start together need not come due together.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Pipeline:
         settings: LabelSettings,
         watches: Mapping[str, Watch] | None = None,
         *,
-        stagger: bool = False,
+        phases: Mapping[str, int] | None = None,
     ) -> None:
         classifier.reset()
         self._classifier = classifier
@@ -78,9 +78,9 @@ class Pipeline:
                 name,
                 window=framing.window,
                 hop=framing.hop,
-                phase=number * framing.hop // len(channels) if stagger else 0,
+                phase=(phases or {}).get(name, 0),
             )
-            for name, number in self._numbers.items()
+            for name in channels
         }
         self._finals = Finals(len(channels), len(classifier.labels), framing, settings)
         self._labellers = {

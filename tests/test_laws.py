@@ -296,25 +296,22 @@ def test_all_due_windows_of_a_push_are_one_batch(hops: int) -> None:
     assert batches == [3 * hops]
 
 
-def test_staggered_channels_come_due_one_after_the_other() -> None:
-    """All begin together; a window of each still ends every hop, a part of a hop later each."""
-    names = [f"channel-{number}" for number in range(5)]
-    core = Pipeline(classifier(), names, LabelSettings(), stagger=True)
-    audio = np.full(WINDOW + 3 * HOP, 0.1, np.float32)
+@settings(deadline=None)
+@given(data=st.data(), audio=programmes(), phase=st.integers(0, HOP - 1))
+def test_a_channel_whose_hops_begin_later_says_the_same_of_later_audio(
+    data: st.DataObject, audio: Samples, phase: int
+) -> None:
+    """What a phase does is what leaving that much audio out at the beginning would do."""
+    settled = LabelSettings(min_segment_s=0.3, silence_after_s=0.4, final_after_s=0.3)
+    late = Pipeline(classifier(), ["a"], settled, phases={"a": phase})
+    items = [block(audio, *piece) for piece in data.draw(cuts(len(audio)))]
 
-    ends = [
-        [(e.channel, e.end) for e in core.push(items) if isinstance(e, Label) and not e.final]
-        for at in range(len(audio))
-        for items in [[block(audio, at, at + 1, name) for name in names]]
-    ]
+    said = [e for item in items for e in late.push([item])] + late.finish()
 
-    due = [said for said in ends if said]
-    assert due == [
-        [(names[number], WINDOW + hop * HOP + number * HOP // 5)]
-        for hop in range(4)
-        for number in range(5)
-        if WINDOW + hop * HOP + number * HOP // 5 <= len(audio)
-    ]
+    plain = events_of([block(audio[phase:], 0, len(audio) - phase)], together=True)
+    shifted = [(e.start + phase, e.end + phase, e.label, e.probs)
+               for e in plain if isinstance(e, Label)]  # fmt: skip
+    assert [(e.start, e.end, e.label, e.probs) for e in said if isinstance(e, Label)] == shifted
 
 
 def test_the_loop_hands_all_sources_to_one_batch() -> None:

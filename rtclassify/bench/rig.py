@@ -76,10 +76,10 @@ class Rig:
         )
         names = [f"channel-{number}" for number in range(channels)]
         watches = {name: self._watch(name, engine.rate) for name in names}
-        self._pipeline = Pipeline(
-            WholeWindows(timed) if whole else timed, names, LabelSettings(), watches, stagger=True
-        )
         cards = [names[first : first + INPUTS] for first in range(0, channels, INPUTS)]
+        self._pipeline = Pipeline(
+            WholeWindows(timed) if whole else timed, names, LabelSettings(), watches
+        )
         self._cards = [
             Converter(
                 [Tap(name, (number,)) for number, name in enumerate(card)],

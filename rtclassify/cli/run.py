@@ -7,8 +7,8 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,7 +154,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import without_password
     from rtclassify.sinks.wire import Encoder
-    from rtclassify.sources import open_sources
+    from rtclassify.sources import open_sources, staggered
 
     info = _info(settings)
     channels = _found(settings.channels)
@@ -166,9 +166,11 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         if settings.journal.path:
             sinks.append(_keep(stack, settings, encoder, clock))
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
+        phases = staggered(channels, info.hop)
         opened = open_sources(
-            channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True, piece=_piece(info)
-        )
+            channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True, piece=_piece(info),
+            phases=phases,
+        )  # fmt: skip
         sources = [stack.enter_context(source) for source in opened]
         if engine is None or (engine.name, engine.hop) != (info.model, info.hop):
             log.info("loading %s", info.model)
@@ -188,18 +190,22 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
             )
             for channel in channels
         }
-        thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches, stagger=True)
-        _forgo_collecting()
+        thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches, phases=phases)
+        stack.enter_context(_loaded_for_good())
         service.ready()
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
     return engine
 
 
-def _forgo_collecting() -> None:
+@contextmanager
+def _loaded_for_good() -> Iterator[None]:
     """Spare the garbage collector what was loaded: a walk through TensorFlow takes 150 ms."""
-    gc.unfreeze()
     gc.collect()
     gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _piece(info: StreamInfo) -> int:

@@ -7,7 +7,7 @@ source share one, so a card is opened once however many of its inputs are monito
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +42,10 @@ class Request:
         wakeup: To ring when audio has arrived.
         live: Whether recordings are played in real time, as the daemon does, rather than as fast
             as they can be read.
-        piece: Live audio is handed over each time that it reaches a multiple of so many samples,
-            and what came after along with it: each time costs as much as much audio does.
+        piece: Live audio is handed over each time that it reaches `phase` plus a multiple of so
+            many samples, and what came after along with it: each time costs as much as much
+            audio does.
+        phase: See `piece`; of the samples that are delivered.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Request:
     wakeup: Wakeup
     live: bool
     piece: int = 1
+    phase: int = 0
 
 
 def _soundcard(request: Request) -> Source:
@@ -99,6 +102,18 @@ def kind_of(source: str) -> tuple[str, str]:
     return "file", source
 
 
+def staggered(channels: Sequence[ChannelSettings], hop: int) -> dict[str, int]:
+    """Say where the hops of each channel begin, so that sources come due one after the other.
+
+    Channels of one source get their audio together and stay together.
+
+    Returns:
+        Samples by channel, from 0 to less than `hop`.
+    """
+    sources = list(dict.fromkeys(channel.source for channel in channels))
+    return {c.name: sources.index(c.source) * hop // len(sources) for c in channels}
+
+
 def open_sources(
     channels: Sequence[ChannelSettings],
     *,
@@ -107,8 +122,12 @@ def open_sources(
     wakeup: Wakeup,
     live: bool,
     piece: int = 1,
+    phases: Mapping[str, int] | None = None,
 ) -> list[Source]:
-    """Make the sources of all channels, not yet entered; see `Request` for the arguments."""
+    """Make the sources of all channels, not yet entered.
+
+    `phases` are those of `staggered`; see `Request` for the other arguments.
+    """
     taps: dict[str, list[Tap]] = {}
     for channel in channels:
         inputs = tuple(number - 1 for number in channel.channels)
@@ -116,7 +135,7 @@ def open_sources(
     sources = []
     for text, wanted in taps.items():
         kind, name = kind_of(text)
-        sources.append(
-            SOURCES[kind](Request(name, tuple(wanted), rate, clock, wakeup, live, piece))
-        )
+        phase = (phases or {}).get(wanted[0].channel, 0)
+        request = Request(name, tuple(wanted), rate, clock, wakeup, live, piece, phase)
+        sources.append(SOURCES[kind](request))
     return sources

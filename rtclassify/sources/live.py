@@ -174,8 +174,9 @@ class Feed:
             items += self._take(capture, chunk)
         if self._converter is not None:
             items += self._converter.hand_over()
-            whole = self._converter.end // self._request.piece + 1
-            self._due = self._converter.frames_for(whole * self._request.piece)
+            piece, phase = self._request.piece, self._request.phase
+            whole = (self._converter.end - phase) // piece + 1
+            self._due = self._converter.frames_for(phase + whole * piece)
             capture.ring.await_frame(self._due)
         return items
 
