@@ -89,7 +89,8 @@ def play(count: int, spread_s: float, started: Path) -> None:
     due = [(start + BLOCK_S, number, 0) for number, start in enumerate(starts)]
     while True:
         due_s, number, block = due[0]
-        time.sleep(max(0.0, due_s - time.monotonic()))
+        if due_s > time.monotonic():
+            time.sleep(max(0.001, due_s - time.monotonic()))
         frames = programme[block % PROGRAMME_BLOCKS, :, : captures[number].inputs]
         captures[number].write(frames, starts[number] + block * BLOCK_S)
         following_s = starts[number] + (block + 2) * BLOCK_S
