@@ -7,7 +7,8 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from rtclassify.stream import Sink, StreamInfo
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
+
+PACE_S = 0.05
+"""What comes due meanwhile shares a turn, and a batch of the network."""
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +197,8 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches, phases=phases)
         stack.enter_context(_loaded_for_good())
         service.ready()
-        pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=service.turn)
+        turn = _paced(service.turn)
+        pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn)
     return engine
 
 
@@ -211,6 +216,19 @@ def _loaded_for_good() -> Iterator[None]:
 def _piece(info: StreamInfo) -> int:
     """Return the samples in which live audio is taken: a label or a reading ends with each."""
     return math.gcd(info.hop, info.window, info.rate // 2)
+
+
+def _paced(turn: Callable[[], bool]) -> Callable[[], bool]:
+    """Let no turn begin sooner than `PACE_S` after the one before."""
+    began_s = 0.0
+
+    def paced() -> bool:
+        nonlocal began_s
+        time.sleep(max(0.0, began_s + PACE_S - time.monotonic()))
+        began_s = time.monotonic()
+        return turn()
+
+    return paced
 
 
 def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) -> Sink:
