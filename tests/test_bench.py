@@ -30,8 +30,8 @@ def test_a_stage_within_a_stage_counts_once() -> None:
 
 
 def test_latency_counts_from_the_last_sample_and_waits_for_the_turn_before() -> None:
-    """Turns of 0.1 s from second 1 on; the first takes so long that the second must wait."""
-    late = _latencies_ms([0.25, 0.01, 0.01], [[1.1], [1.15, 1.2], []], first_s=1.0)
+    """Audio is there each tenth of a second; the first turn takes so long that the second waits."""
+    late = _latencies_ms([0.25, 0.01, 0.01], [1.1, 1.2, 1.3], [[1.1], [1.15, 1.2], []])
 
     assert late == pytest.approx([250.0, 210.0, 160.0])
 

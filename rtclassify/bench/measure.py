@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import resource
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtclassify.bench.rig import ORDER, TURN_S, Rig, published
+from rtclassify.bench.rig import ORDER, Rig, published
 from rtclassify.engine import Engine
 from rtclassify.stream import Label
 
@@ -60,57 +61,58 @@ def measure(engine: Engine, *, channels: int, seconds: float, whole: bool = Fals
     """
     with published(engine) as (sink, encoder):
         rig = Rig(engine, sink, encoder, channels=channels, whole=whole)
-        warm_up = round((engine.window / engine.rate + WARM_UP_S) / TURN_S)
-        for _ in range(warm_up):
+        hop_s = engine.hop / engine.rate
+        for _ in range(math.ceil((engine.window / engine.rate + WARM_UP_S) / hop_s) * rig.cards):
             rig.turn()
         gc.collect()
         gc.freeze()
         rig.stopwatch.taken()
         core = time.process_time()
         taken: list[dict[str, float]] = []
+        due: list[float] = []
         ends: list[list[float]] = []
-        for _ in range(round(seconds / TURN_S)):
-            events = rig.turn()
+        for _ in range(max(2, round(seconds / hop_s)) * rig.cards):
+            due_s, events = rig.turn()
+            due.append(due_s)
             taken.append(rig.stopwatch.taken())
-            ends.append(
-                [e.end / engine.rate for e in events if isinstance(e, Label) and not e.final]
-            )
+            newest = [e for e in events if isinstance(e, Label) and not e.final]
+            ends.append([label.end / engine.rate for label in newest])
         core = time.process_time() - core
         gc.unfreeze()
     hops = np.array([len(turn) for turn in ends])
     spent = np.array([sum(turn.values()) for turn in taken])
     return Cost(
         channels=channels,
-        hop_s=engine.hop / engine.rate,
-        stages_us=_by_stage(taken, float(hops.mean())),
+        hop_s=hop_s,
+        stages_us=_by_stage(taken, hops),
         total_us=1e6 * float(spent.sum() / hops.sum()),
         core_us=1e6 * core / int(hops.sum()),
-        realtime_factor=channels * len(taken) * TURN_S / float(spent.sum()),
-        latency_ms=_spread(_latencies_ms(spent.tolist(), ends, first_s=warm_up * TURN_S)),
+        realtime_factor=int(hops.sum()) * hop_s / float(spent.sum()),
+        latency_ms=_spread(_latencies_ms(spent.tolist(), due, ends)),
     )
 
 
-def _by_stage(taken: Sequence[Mapping[str, float]], hops: float) -> Mapping[str, Spread]:
-    """Divide each stage's time in each turn by the hops of a mean turn."""
+def _by_stage(taken: Sequence[Mapping[str, float]], hops: NDArray[np.int_]) -> Mapping[str, Spread]:
+    """Divide each stage's time in each turn by the turn's hops."""
     found: dict[str, Spread] = {}
     for name in ORDER:
         us = 1e6 * np.array([turn.get(name, 0.0) for turn in taken]) / hops
-        found[name] = {"mean": float(us.mean()), **_spread(us)}
+        found[name] = {"mean": float(np.average(us, weights=hops)), **_spread(us.tolist())}
     return found
 
 
 def _latencies_ms(
-    spent: Sequence[float], ends: Sequence[Sequence[float]], *, first_s: float
+    spent: Sequence[float], due: Sequence[float], ends: Sequence[Sequence[float]]
 ) -> list[float]:
     """Let turns begin as soon as their audio is there and the one before is over."""
     latencies, free_s = [], 0.0
-    for number, (took_s, of_turn) in enumerate(zip(spent, ends, strict=True), start=1):
-        free_s = max(free_s, first_s + number * TURN_S) + took_s
+    for took_s, due_s, of_turn in zip(spent, due, ends, strict=True):
+        free_s = max(free_s, due_s) + took_s
         latencies += [1e3 * (free_s - end) for end in of_turn]
     return latencies
 
 
-def _spread(values: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+def _spread(values: Sequence[float]) -> dict[str, float]:
     return {f"p{share}": float(np.percentile(values, share)) for share in (50, 95, 99)}
 
 

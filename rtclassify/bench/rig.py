@@ -24,8 +24,8 @@ from rtclassify.sources.convert import Converter
 from rtclassify.stream import Event, Item, Samples, StreamInfo, Window
 
 NATIVE = 48_000
-TURN_S = 0.1
-"""Audio that every channel brings to a turn of the loop, as the daemon's turns do."""
+BLOCK = 2_048
+"""Frames that a sound card delivers at once."""
 
 INPUTS = 64
 """Of one sound card; that many channels share a converter."""
@@ -77,8 +77,15 @@ class Rig:
         names = [f"channel-{number}" for number in range(channels)]
         watches = {name: self._watch(name, engine.rate) for name in names}
         cards = [names[first : first + INPUTS] for first in range(0, channels, INPUTS)]
+        self._hop = engine.hop
+        phases = {
+            name: number * engine.hop // len(cards)
+            for number, card in enumerate(cards)
+            for name in card
+        }
+        self._phases = [phases[card[0]] for card in cards]
         self._pipeline = Pipeline(
-            WholeWindows(timed) if whole else timed, names, LabelSettings(), watches
+            WholeWindows(timed) if whole else timed, names, LabelSettings(), watches, phases=phases
         )
         self._cards = [
             Converter(
@@ -88,10 +95,16 @@ class Rig:
             for card in cards
         ]  # fmt: skip
         self._inputs = [len(card) for card in cards]
+        self._heard = [0] * len(cards)
         self._sink, self._encoder = sink, encoder
         self._programme = programme()
-        self._turn = 0
+        self._turns = 0
         self._line = Line(0.0, SystemClock().now(), NATIVE, 0.001)
+
+    @property
+    def cards(self) -> int:
+        """Turns that a hop of all channels takes."""
+        return len(self._cards)
 
     def _watch(self, name: str, rate: int) -> Watch:
         watch = Watch(name, rate=rate, settings=AlarmSettings(), utc=SystemClock().utc)
@@ -99,20 +112,28 @@ class Rig:
             setattr(watch, method, self.stopwatch.timed(WATCH, getattr(watch, method)))
         return watch
 
-    def turn(self) -> list[Event]:
-        """Let every channel hear a turn more; return what that brought about."""
-        frames = round(NATIVE * TURN_S)
-        start, self._turn = self._turn * frames, self._turn + 1
-        heard = [self._frames(start, frames, inputs) for inputs in self._inputs]
-        with self.stopwatch.stage(CONVERT):
-            items: list[Item] = []
-            for card, audio in zip(self._cards, heard, strict=True):
+    def turn(self) -> tuple[float, list[Event]]:
+        """Let the next card bring its audio up to the end of a hop, as live sources do.
+
+        Returns:
+            The second of the programme at which that audio is there, and what it brought about.
+        """
+        hops, number = divmod(self._turns, len(self._cards))
+        self._turns += 1
+        card, items = self._cards[number], list[Item]()
+        end = (hops + 1) * self._hop + self._phases[number]
+        while card.end < end:
+            start = self._heard[number]
+            # What a block more brings is what the resampler still held.
+            self._heard[number] = max(card.frames_for(end), start + BLOCK)
+            audio = self._frames(start, self._heard[number] - start, self._inputs[number])
+            with self.stopwatch.stage(CONVERT):
                 items += card.push(start, audio, self._line)
         with self.stopwatch.stage(DECIDE):
             events = self._pipeline.push(items)
         with self.stopwatch.stage(PUBLISH):
             self._sink.send(events)
-        return events
+        return self._heard[number] / NATIVE, events
 
     def _frames(self, start: int, frames: int, inputs: int) -> Samples:
         """Give each input the programme from another place on."""
