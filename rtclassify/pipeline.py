@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -41,6 +43,9 @@ HEARTBEAT_S = 1.0
 TURN_S = 0.1
 NO_SCORES: Samples = np.empty(0, np.float32)
 
+T = TypeVar("T")
+Begin = Callable[[Callable[[], T]], Callable[[], T]]
+
 News = HeardHop | Reading | Gap | CaptureLost | Opened
 
 
@@ -56,6 +61,8 @@ class Pipeline:
         watches: What watches each channel; None where nobody wants alarms.
         phases: Where the hops of a channel begin, in samples, for channels that do not begin at 0:
             so those that start together need not come due together.
+        begin: Begins a piece of work and returns what waits for its result; without threads, which
+            the core knows nothing of, the work is done when it is waited for.
     """
 
     def __init__(
@@ -66,9 +73,11 @@ class Pipeline:
         watches: Mapping[str, Watch] | None = None,
         *,
         phases: Mapping[str, int] | None = None,
+        begin: Begin[Samples] | None = None,
     ) -> None:
         classifier.reset()
         self._classifier = classifier
+        self._begin = begin or _later
         self._watches = watches or {}
         framing = Framing(classifier.rate, classifier.window, classifier.hop, classifier.cell)
         self._hop_cells = framing.hop // framing.cell
@@ -101,18 +110,25 @@ class Pipeline:
 
         Events are in order within each channel.
         """
-        heard: dict[str, list[News]] = {}
-        for item in items:
-            heard.setdefault(item.channel, []).extend(self._news(item))
+        listened = [(item, self._listen(item)) for item in items]
+        heard: dict[str, list[News]] = {item.channel: [] for item in items}
+        windows: dict[str, list[Window]] = {channel: [] for channel in heard}
+        for item, news in listened:
+            windows[item.channel] += [
+                n.window for n in news if isinstance(n, HeardHop) and n.window is not None
+            ]
+        scores = self._begin(partial(self._scores, [w for ws in windows.values() for w in ws]))
+        for item, news in listened:
+            heard[item.channel] += self._measured(item, news)
         turns: list[_Turn] = []
-        windows: list[Window] = []
-        for channel, news in heard.items():
-            turns.append(_Turn(channel, iter(news), len(windows)))
-            windows += [n.window for n in news if isinstance(n, HeardHop) and n.window is not None]
-        scores = self._classifier.scores(windows) if windows else NO_SCORES
+        first = 0
+        for channel, of_one in heard.items():
+            turns.append(_Turn(channel, iter(of_one), first))
+            first += len(windows[channel])
+        told = scores()
         events: list[Event] = []
         while turns := [turn for turn in turns if self._until_window(turn, events)]:
-            events += self._scored(turns, scores)
+            events += self._scored(turns, told)
         return events
 
     def beat(self, now_s: float) -> list[Event]:
@@ -180,13 +196,14 @@ class Pipeline:
         finals = [event for event in events if isinstance(event, Label) and event.final]
         return events + [alarm for label in finals for alarm in watch.labelled(label)]
 
-    def _news(self, item: Item) -> Sequence[News]:
-        """Return what an item says, its hops and readings in the order in which they end."""
-        news: list[News] = [*self._listen(item)]
-        if isinstance(item, AudioBlock) and item.channel in self._watches:
-            readings = self._watches[item.channel].measure(item)
-            news = sorted([*news, *readings], key=_end_of)
-        return news
+    def _scores(self, windows: Sequence[Window]) -> Samples:
+        return self._classifier.scores(windows) if windows else NO_SCORES
+
+    def _measured(self, item: Item, news: Sequence[News]) -> Sequence[News]:
+        """Add an item's readings to its other news, in the order in which they end."""
+        if not isinstance(item, AudioBlock) or item.channel not in self._watches:
+            return news
+        return sorted([*news, *self._watches[item.channel].measure(item)], key=_end_of)
 
     def _listen(self, item: Item) -> Sequence[HeardHop | Gap | CaptureLost | Opened]:
         windower = self._windowers[item.channel]
@@ -213,6 +230,11 @@ class _Turn:
     window: int
 
 
+def _later(work: Callable[[], T]) -> Callable[[], T]:
+    """Do the work when its result is wanted."""
+    return work
+
+
 def _end_of(news: News) -> int:
     if isinstance(news, HeardHop):
         return news.hop.end
@@ -227,6 +249,7 @@ def run(
     clock: Clock,
     wakeup: Wakeup,
     turn: Callable[[], bool],
+    begin: Begin[Sequence[Item]] | None = None,
 ) -> None:
     """Move audio from open sources through the pipeline to open sinks until there is no more.
 
@@ -237,15 +260,22 @@ def run(
         clock: Paces heartbeats.
         wakeup: Rung by live sources when audio is there.
         turn: Called at each turn of the loop; says whether to go on.
+        begin: As for `Pipeline`; if given, sources are read ahead while there is much to do.
 
     Raises:
         SourceError: If a recording turns out to be unreadable.
         SinkError: If a sink is gone for good.
     """
+
+    def read() -> list[Item]:
+        return [item for source in sources for item in source.read()]
+
     beat = clock.now()
+    ahead: Callable[[], Sequence[Item]] | None = None
     try:
-        while turn() and not all(source.ended for source in sources):
-            items = [item for source in sources for item in source.read()]
+        while turn() and (ahead or not all(source.ended for source in sources)):
+            items = (ahead() if ahead else []) or read()
+            ahead = begin(read) if begin and items else None
             events = pipeline.push(items)
             if clock.now() >= beat:
                 events += pipeline.beat(clock.now())
@@ -255,6 +285,7 @@ def run(
             if not items and not all(source.ended for source in sources):
                 wakeup.wait(TURN_S)
     finally:
-        last: list[Event] = [*pipeline.finish(), Heartbeat(pipeline.status)]
+        last = pipeline.push(ahead()) if ahead else []
+        last += [*pipeline.finish(), Heartbeat(pipeline.status)]
         for sink in sinks:
             sink.send(last)

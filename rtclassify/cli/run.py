@@ -9,10 +9,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from rtclassify.stream import Sink, StreamInfo
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
+
+T = TypeVar("T")
+
+HELPERS = 2
+"""Threads: one runs the network while channels are watched, one reads sources ahead."""
 
 PACE_S = 0.05
 """What comes due meanwhile shares a turn, and a batch of the network."""
@@ -188,17 +194,20 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
+        begin = _in_threads(stack.enter_context(ThreadPoolExecutor(HELPERS, "helper")))
         watches = {
             channel.name: Watch(
                 channel.name, rate=info.rate, settings=alarms_of(channel, settings), utc=clock.utc
             )
             for channel in channels
         }
-        thinking = pipeline.Pipeline(engine, [*watches], settings.labels, watches, phases=phases)
+        thinking = pipeline.Pipeline(
+            engine, [*watches], settings.labels, watches, phases=phases, begin=begin
+        )
         stack.enter_context(_loaded_for_good())
         service.ready()
         turn = _paced(service.turn)
-        pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn)
+        pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, begin=begin)
     return engine
 
 
@@ -211,6 +220,11 @@ def _loaded_for_good() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def _in_threads(executor: Executor) -> Callable[[Callable[[], T]], Callable[[], T]]:
+    """Return what begins work in another thread and waits for it: see `Pipeline`."""
+    return lambda work: executor.submit(work).result
 
 
 def _piece(info: StreamInfo) -> int:
