@@ -25,9 +25,9 @@ FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 30.0
 CLOSE_S = 1.5
 
-FASTEST = 20.0
-"""Servers send some seconds in one burst at first; at this many times real time the thinking
-thread keeps up with it."""
+FASTEST = 4.0
+"""Servers send some seconds in one burst at first. Hundreds of streams that decode theirs at once,
+and faster, keep Python's lock from the thinking thread."""
 
 AHEAD_S = 0.02
 """A stream in real time never gets so far ahead, and is not made to wait: that costs a switch of
