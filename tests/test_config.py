@@ -21,8 +21,8 @@ RULE = {"label": "speech", "at_least": 0.2, "in_any_min": 30}
 CHANNEL = {"name": "a", "source": "demo"}
 EXAMPLE = Path(__file__).parent.parent / "rtclassify.example.toml"
 KNOWN = {
-    "model", "hop_s", "device", "runtime", "publish", "sinks", "status", "replay", "security", "journal",
-    "labels", "alarms", "channel",
+    "model", "hop_s", "device", "runtime", "publish", "sinks", "status", "replay", "security",
+    "journal", "labels", "alarms", "channel",
 }  # fmt: skip
 
 
