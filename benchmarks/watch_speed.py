@@ -51,7 +51,7 @@ def searched(count: int) -> None:
 
 def converted(frames: Samples) -> None:
     """Convert stereo frames, legs measured."""
-    convert = Converter([Tap("a", ())], source="", inputs=2, rate_in=NATIVE, rate=RATE)
+    convert = Converter([Tap("a", ())], source="", inputs=2, rate_in=NATIVE, rate=RATE, legs=True)
     for start in range(0, len(frames), BLOCK):
         convert.push(start, frames[start : start + BLOCK], None)
 

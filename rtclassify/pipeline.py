@@ -270,6 +270,10 @@ def run(
     def read() -> list[Item]:
         return [item for source in sources for item in source.read()]
 
+    def send(events: Sequence[Event]) -> None:
+        for sink in sinks:
+            sink.send(events)
+
     beat = clock.now()
     ahead: Callable[[], Sequence[Item]] | None = None
     try:
@@ -280,12 +284,10 @@ def run(
             if clock.now() >= beat:
                 events += pipeline.beat(clock.now())
                 beat = max(beat + HEARTBEAT_S, clock.now())
-            for sink in sinks:
-                sink.send(events)
+            send(events)
             if not items and not all(source.ended for source in sources):
                 wakeup.wait(TURN_S)
+        if ahead:
+            send(pipeline.push(ahead()))
     finally:
-        last = pipeline.push(ahead()) if ahead else []
-        last += [*pipeline.finish(), Heartbeat(pipeline.status)]
-        for sink in sinks:
-            sink.send(last)
+        send([*pipeline.finish(), Heartbeat(pipeline.status)])

@@ -58,7 +58,7 @@ def stereo(left: Samples, right: Samples | None = None) -> Samples:
 def blocks(frames: Samples, *, length: int = STEP) -> list[AudioBlock]:
     """Return what a source at the pipeline's rate makes of frames, shape (n, inputs)."""
     convert = Converter(
-        [Tap("a", ())], source="test", inputs=frames.shape[1], rate_in=RATE, rate=RATE
+        [Tap("a", ())], source="test", inputs=frames.shape[1], rate_in=RATE, rate=RATE, legs=True
     )
     pieces = range(0, len(frames), length)
     items = [item for at in pieces for item in convert.push(at, frames[at : at + length], None)]

@@ -50,7 +50,7 @@ def pipeline(clock: ManualClock) -> Pipeline:
 
 
 def converter(rate_in: int = RATE) -> Converter:
-    return Converter([Tap("a", ())], source="test", inputs=2, rate_in=rate_in, rate=RATE)
+    return Converter([Tap("a", ())], source="test", inputs=2, rate_in=rate_in, rate=RATE, legs=True)
 
 
 @st.composite

@@ -27,7 +27,7 @@ def noise(frames: int = FRAMES, inputs: int = 1) -> Samples:
 
 def converter(rate_in: int, rate: int, *, inputs: int = 1, taps: Sequence[Tap] = ()) -> Converter:
     taps = taps or [Tap("a", ())]
-    return Converter(taps, source="test", inputs=inputs, rate_in=rate_in, rate=rate)
+    return Converter(taps, source="test", inputs=inputs, rate_in=rate_in, rate=rate, legs=True)
 
 
 def joined(items: Sequence[Item], channel: str = "a") -> Samples:

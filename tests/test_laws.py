@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
+from rtclassify.errors import SourceError
 from rtclassify.pipeline import Pipeline, run
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.wire import Encoder
@@ -240,6 +243,53 @@ def test_the_loop_ends_cleanly_at_any_turn(audio: Samples, stop: int) -> None:
         assert starts == sorted(set(starts))
     segments = [e for e in sink.events if isinstance(e, Segment)]
     assert sum(1 if s.end is None else -1 for s in segments) == 0
+    assert isinstance(sink.events[-1], Heartbeat)
+
+
+def test_the_loop_says_the_same_when_sources_are_read_ahead() -> None:
+    """With threads, and stopped while something that was read ahead is still to be heard."""
+    audio = np.concatenate([np.full(300, value) for value in SCENES.values()]).astype(np.float32)
+
+    def said(begin: Any, stop: int) -> list[Event]:
+        script = [[block(audio, *piece)] for piece in pieces(len(audio), 25)]
+        sink, turns = MemorySink(), iter(range(stop))
+        run(
+            [ScriptedSource(script, ["a"])], pipeline(), [sink], clock=ManualClock(),
+            wakeup=Wakeup(), turn=lambda: next(turns, None) is not None, begin=begin,
+        )  # fmt: skip
+        return [event for event in sink.events if not isinstance(event, Heartbeat)]
+
+    with ThreadPoolExecutor(1) as threads:
+        for stop in (1, 2, 17, 1000):
+            # What was read ahead when it is stopped is heard all the same.
+            ahead = min(stop + 1, len(audio) // 25)
+            assert said(lambda work: threads.submit(work).result, stop) == said(None, ahead)
+
+
+def test_a_source_that_breaks_while_it_is_read_ahead_still_lets_the_end_be_told() -> None:
+    class Breaking(ScriptedSource):
+        """Tears where its script is over, instead of ending."""
+
+        def read(self) -> Sequence[Item]:
+            if super().ended:
+                raise SourceError("torn")
+            return super().read()
+
+        @property
+        def ended(self) -> bool:
+            return False
+
+    sink = MemorySink()
+    audio = np.full(3 * WINDOW, 0.1, np.float32)
+    script = [[block(audio, *piece)] for piece in pieces(len(audio), 50)]
+    with pytest.raises(SourceError, match="torn"), ThreadPoolExecutor(1) as threads:
+        run(
+            [Breaking(script, ["a"])], pipeline(), [sink], clock=ManualClock(), wakeup=Wakeup(),
+            turn=lambda: True, begin=lambda work: threads.submit(work).result,
+        )  # fmt: skip
+
+    segments = [event for event in sink.events if isinstance(event, Segment)]
+    assert [s.end is None for s in segments] == [True, False]
     assert isinstance(sink.events[-1], Heartbeat)
 
 

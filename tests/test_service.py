@@ -81,6 +81,7 @@ def test_an_abstract_socket_is_told_as_well() -> None:
 def test_without_a_manager_nothing_is_told_and_nothing_fails(tmp_path: Path) -> None:
     Notifier(None).tell(READY=1)
     Notifier(str(tmp_path / "gone")).tell(READY=1)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

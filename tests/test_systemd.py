@@ -145,9 +145,10 @@ def test_a_reload_serves_the_new_settings_in_the_same_process(machine: Machine) 
 
 
 def test_a_daemon_that_is_killed_comes_back(machine: Machine) -> None:
-    restarts = int(machine.known("NRestarts"))
-    machine.run("sh", "-c", f"kill -KILL {machine.known('MainPID')}")
+    restarts, killed = int(machine.known("NRestarts")), machine.known("MainPID")
+    machine.run("sh", "-c", f"kill -KILL {killed}")
     await_new_start(machine, restarts)
+    assert machine.known("MainPID") not in ("0", killed)
 
 
 def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_comes_back(machine: Machine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import resource
 import subprocess
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtclassify.bench.rig import ORDER, Rig, published
-from rtclassify.engine import Engine
+from rtclassify.engine import Engine, loaded_for_good
 from rtclassify.stream import Label
 
 WARM_UP_S = 1.0
@@ -64,21 +63,19 @@ def measure(engine: Engine, *, channels: int, seconds: float, whole: bool = Fals
         hop_s = engine.hop / engine.rate
         for _ in range(math.ceil((engine.window / engine.rate + WARM_UP_S) / hop_s) * rig.cards):
             rig.turn()
-        gc.collect()
-        gc.freeze()
-        rig.stopwatch.taken()
-        core = time.process_time()
         taken: list[dict[str, float]] = []
         due: list[float] = []
         ends: list[list[float]] = []
-        for _ in range(max(2, round(seconds / hop_s)) * rig.cards):
-            due_s, events = rig.turn()
-            due.append(due_s)
-            taken.append(rig.stopwatch.taken())
-            newest = [e for e in events if isinstance(e, Label) and not e.final]
-            ends.append([label.end / engine.rate for label in newest])
-        core = time.process_time() - core
-        gc.unfreeze()
+        with loaded_for_good():
+            rig.stopwatch.taken()
+            core = time.process_time()
+            for _ in range(max(2, round(seconds / hop_s)) * rig.cards):
+                due_s, events = rig.turn()
+                due.append(due_s)
+                taken.append(rig.stopwatch.taken())
+                newest = [e for e in events if isinstance(e, Label) and not e.final]
+                ends.append([label.end / engine.rate for label in newest])
+            core = time.process_time() - core
     hops = np.array([len(turn) for turn in ends])
     spent = np.array([sum(turn.values()) for turn in taken])
     return Cost(

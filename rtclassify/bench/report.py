@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,44 +14,10 @@ from matplotlib.figure import Figure
 
 from rtclassify import __version__
 from rtclassify.bench.measure import Cost
+from rtclassify.bench.sweep import Found
 
 INK, FAINT, NEW, WHOLE = "#2b3440", "#8a94a0", "#3a8fd6", "#e2862b"
 PACKAGES = ("tensorflow", "numpy", "soxr", "pyzmq")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """All that was measured.
-
-    Args:
-        model: ``name@digest``.
-        runs_on: The runtime and the device.
-        threads: Threads that the network may use; 0 for as many as there are cores.
-        headline: The cost at the model's own hop, of as many channels as fill a batch.
-        by_channels: At that hop, by number of channels.
-        by_hop: Of as many channels as the headline, by hop.
-        by_hop_whole: The same, if every window were computed whole.
-        bound_ms: The latency that 99 of 100 labels must keep.
-        cold_start_s: Until the engine of a fresh process is ready.
-        peak_memory_mb: Of the process that measured.
-    """
-
-    model: str
-    runs_on: str
-    threads: int
-    headline: Cost
-    by_channels: Sequence[Cost]
-    by_hop: Sequence[Cost]
-    by_hop_whole: Sequence[Cost]
-    bound_ms: float
-    cold_start_s: float
-    peak_memory_mb: float
-
-    @property
-    def carried(self) -> int:
-        """The most channels, of those tried, whose labels keep the bound."""
-        kept = [c.channels for c in self.by_channels if c.latency_ms["p99"] <= self.bound_ms]
-        return max(kept, default=0)
 
 
 def as_json(found: Found) -> dict[str, Any]:
@@ -64,7 +29,7 @@ def as_json(found: Found) -> dict[str, Any]:
         "machine": machine(),
         "versions": {"python": platform.python_version()} | {n: version(n) for n in PACKAGES},
         "runs_on": found.runs_on,
-        "threads": found.threads,
+        "threads": found.plan.threads,
         "channels": headline.channels,
         "hop_s": headline.hop_s,
         "realtime_factor": headline.realtime_factor,
@@ -73,7 +38,7 @@ def as_json(found: Found) -> dict[str, Any]:
         "total_us": headline.total_us,
         "core_us": headline.core_us,
         "core_s_per_audio_hour": headline.core_us * 3.6e-3 / headline.hop_s,
-        "carried": {"channels": found.carried, "bound_ms": found.bound_ms},
+        "carried": {"channels": found.carried, "bound_ms": found.plan.bound_ms},
         "cold_start_s": found.cold_start_s,
         "peak_memory_mb": found.peak_memory_mb,
         "by_channels": [asdict(cost) for cost in found.by_channels],

@@ -91,6 +91,7 @@ class Rig:
             Converter(
                 [Tap(name, (number,)) for number, name in enumerate(card)],
                 source="bench", inputs=len(card), rate_in=NATIVE, rate=engine.rate,
+                legs=True,
             )
             for card in cards
         ]  # fmt: skip

@@ -16,11 +16,8 @@ from rtclassify.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rtclassify.bench.report import Found
+    from rtclassify.bench.sweep import Found, Plan
     from rtclassify.engine import Engine
-
-BATCH_OF = 64
-"""Channels, where their number is not what is tried."""
 
 CHANNELS = "1,8,64,250,500,1000,2000"
 HOPS = "0.1,0.2,0.5,1,2,5"
@@ -57,18 +54,13 @@ def bench(
     has, alarms included, up to a socket to which somebody listens. Other programs make it slower.
     """
     counts = [int(number) for number in _numbers(channels, "--channels", least=1)]
-    lengths = _numbers(hops, "--hops", least=0.01)
-    if threads:
-        # TensorFlow reads it when it is loaded; the commands that serve leave it alone.
-        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+    hops_s = _numbers(hops, "--hops", least=0.01)
     from rich.console import Console
 
-    terminal = Console(stderr=True)
-    found = _measured(
-        model, device, terminal, threads=threads, counts=counts, lengths=lengths,
-        seconds=seconds, bound_ms=bound_ms,
-    )  # fmt: skip
     from rtclassify.bench import report
+    from rtclassify.bench.sweep import Plan
+
+    found = _measured(device, Plan(model, threads, counts, hops_s, seconds, bound_ms))
 
     with delivering("the output"):
         if as_json:
@@ -89,68 +81,28 @@ def _numbers(text: str, option: str, *, least: float) -> list[float]:
     return numbers
 
 
-def _measured(
-    model: str,
-    device: Device,
-    terminal: Console,
-    *,
-    threads: int,
-    counts: list[int],
-    lengths: list[float],
-    seconds: float,
-    bound_ms: float,
-) -> Found:
-    from rtclassify.cli.loading import load_engine
+def _measured(device: Device, plan: Plan) -> Found:
+    if plan.threads:
+        # TensorFlow reads it when it is loaded; the commands that serve leave it alone.
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(plan.threads), "TF_NUM_INTEROP_THREADS": "1"}
+    from rich.console import Console
 
-    engine = load_engine(model, hop_s=None, device=device, terminal=terminal)
-    from rtclassify.bench.measure import cold_start_s, measure, peak_memory_mb
-    from rtclassify.bench.report import Found
+    from rtclassify.bench.sweep import sweep
+    from rtclassify.cli.loading import open_engine
 
-    def at(hop_s: float) -> Engine:
-        return load_engine(model, hop_s=hop_s, device=device, terminal=terminal)
+    def opened(hop_s: float | None) -> Engine:
+        return open_engine(plan.model, hop_s=hop_s, device=device, runtime="tensorflow")
 
-    with terminal.status("measuring") as status:
-
-        def told(text: str) -> None:
-            status.update(f"measuring {text}")
-
-        told("the start")
-        cold_s = cold_start_s(model)
-        batch = min(BATCH_OF, max(counts))
-        told(f"{batch} channels")
-        headline = measure(engine, channels=batch, seconds=seconds)
-        by_channels = []
-        for count in counts:
-            told(f"{count:,} channels")
-            by_channels.append(measure(engine, channels=count, seconds=seconds))
-        by_hop, by_hop_whole = [], []
-        for length in lengths:
-            told(f"a label every {length:g} s")
-            lasting, slower = max(seconds, 2 * length), at(length)
-            by_hop.append(measure(slower, channels=batch, seconds=lasting))
-            by_hop_whole.append(measure(slower, channels=batch, seconds=lasting, whole=True))
-    return Found(
-        model=engine.name,
-        runs_on=engine.runs_on,
-        threads=threads,
-        headline=headline,
-        by_channels=by_channels,
-        by_hop=by_hop,
-        by_hop_whole=by_hop_whole,
-        bound_ms=bound_ms,
-        cold_start_s=cold_s,
-        peak_memory_mb=peak_memory_mb(),
-    )
+    with Console(stderr=True).status("measuring") as status:
+        return sweep(plan, opened, lambda what: status.update(f"measuring {what}"))
 
 
 def _show(found: Found, console: Console) -> None:
     from rich.table import Table
 
     headline = found.headline
-    console.print(
-        f"{found.model} on {found.runs_on}, "
-        f"{found.threads or 'all'} core{'' if found.threads == 1 else 's'} for the network"
-    )
+    cores = {0: "all cores", 1: "one core"}.get(found.plan.threads, f"{found.plan.threads} cores")
+    console.print(f"{found.model} on {found.runs_on}, {cores} for the network")
     stages = Table("stage", "mean µs", "50 %", "95 %", "99 %", box=None, header_style="dim")
     for column in stages.columns[1:]:
         column.justify = "right"
@@ -163,7 +115,7 @@ def _show(found: Found, console: Console) -> None:
     )
     console.print(stages)
     sweeps = Table(
-        "channels", "hop", "µs of the core", "a channel", "× real time", "latency 50 %", "99 %",
+        "channels", "hop", "core µs", "a channel", "× real time", "late 50 %", "99 %",
         box=None, header_style="dim",
     )  # fmt: skip
     for column in sweeps.columns:
@@ -178,7 +130,7 @@ def _show(found: Found, console: Console) -> None:
     console.print(sweeps)
     hour_s = headline.core_us * 3.6e-3 / headline.hop_s
     console.print(
-        f"\nCarried within {found.bound_ms:g} ms: {found.carried:,} channels. "
+        f"\nCarried within {found.plan.bound_ms:g} ms: {found.carried:,} channels. "
         f"{hour_s:.1f} s of the core for an hour of audio; ready {found.cold_start_s:.1f} s after "
         f"the start; {found.peak_memory_mb:,.0f} MB at most."
     )

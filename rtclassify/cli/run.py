@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +19,7 @@ from rtclassify.config import CHANNEL_NAME, ChannelSettings, Device, Runtime, Se
 from rtclassify.errors import ConfigError, RtclassifyError
 
 if TYPE_CHECKING:
+    from rtclassify.alarms.watch import Watch
     from rtclassify.clock import Clock
     from rtclassify.engine import Engine
     from rtclassify.keys import ServerKeys
@@ -30,14 +28,6 @@ if TYPE_CHECKING:
     from rtclassify.stream import Sink, StreamInfo
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
-
-T = TypeVar("T")
-
-HELPERS = 2
-"""Threads: one runs the network while channels are watched, one reads sources ahead."""
-
-PACE_S = 0.05
-"""What comes due meanwhile shares a turn, and a batch of the network."""
 
 log = logging.getLogger(__name__)
 
@@ -157,10 +147,11 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     Sources open before the model loads, so that the first window fills meanwhile.
     """
     from rtclassify import pipeline
-    from rtclassify.alarms.watch import Watch
+    from rtclassify.cli.driving import helpers, paced
     from rtclassify.cli.loading import open_engine
     from rtclassify.cli.log import LogSink
     from rtclassify.clock import timekeeping
+    from rtclassify.engine import loaded_for_good
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import without_password
     from rtclassify.sinks.wire import Encoder
@@ -194,55 +185,20 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
-        begin = _in_threads(stack.enter_context(ThreadPoolExecutor(HELPERS, "helper")))
-        watches = {
-            channel.name: Watch(
-                channel.name, rate=info.rate, settings=alarms_of(channel, settings), utc=clock.utc
-            )
-            for channel in channels
-        }
+        begin, watches = stack.enter_context(helpers()), _watches(channels, settings, info, clock)
         thinking = pipeline.Pipeline(
             engine, [*watches], settings.labels, watches, phases=phases, begin=begin
         )
-        stack.enter_context(_loaded_for_good())
+        stack.enter_context(loaded_for_good())
         service.ready()
-        turn = _paced(service.turn)
+        turn = paced(service.turn)
         pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, begin=begin)
     return engine
-
-
-@contextmanager
-def _loaded_for_good() -> Iterator[None]:
-    """Spare the garbage collector what was loaded: a walk through TensorFlow takes 150 ms."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-def _in_threads(executor: Executor) -> Callable[[Callable[[], T]], Callable[[], T]]:
-    """Return what begins work in another thread and waits for it: see `Pipeline`."""
-    return lambda work: executor.submit(work).result
 
 
 def _piece(info: StreamInfo) -> int:
     """Return the samples in which live audio is taken: a label or a reading ends with each."""
     return math.gcd(info.hop, info.window, info.rate // 2)
-
-
-def _paced(turn: Callable[[], bool]) -> Callable[[], bool]:
-    """Let no turn begin sooner than `PACE_S` after the one before."""
-    began_s = 0.0
-
-    def paced() -> bool:
-        nonlocal began_s
-        time.sleep(max(0.0, began_s + PACE_S - time.monotonic()))
-        began_s = time.monotonic()
-        return turn()
-
-    return paced
 
 
 def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) -> Sink:
@@ -259,6 +215,19 @@ def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) 
     stack.enter_context(replay)
     log.info("the journal is %s, and answers on %s", settings.journal.path, replay.address)
     return journal
+
+
+def _watches(
+    channels: Sequence[ChannelSettings], settings: Settings, info: StreamInfo, clock: Clock
+) -> dict[str, Watch]:
+    from rtclassify.alarms.watch import Watch
+
+    return {
+        channel.name: Watch(
+            channel.name, rate=info.rate, settings=alarms_of(channel, settings), utc=clock.utc
+        )
+        for channel in channels
+    }
 
 
 def alarms_of(channel: ChannelSettings, settings: Settings) -> AlarmSettings:

@@ -55,6 +55,7 @@ class Converter:
         rate_in: Native frames per second.
         rate: Samples per second to deliver.
         origin: Delivered index of native frame 0.
+        legs: Whether to say what the inputs are, which alarms and loudness want to know.
 
     Raises:
         SourceError: If a tap wants an input that does not exist.
@@ -69,6 +70,7 @@ class Converter:
         rate_in: int,
         rate: int,
         origin: int = 0,
+        legs: bool = False,
     ) -> None:
         for tap in taps:
             if missing := missing_input(tap, inputs):
@@ -89,7 +91,7 @@ class Converter:
         self._line: Line | None = None
         self._warned = False
         self._legs: deque[list[Legs]] = deque()
-        self._leg_meter = self._measure_from(0)
+        self._leg_meter = self._measure_from(0) if legs else None
 
     @property
     def end(self) -> int:
@@ -121,7 +123,8 @@ class Converter:
         self._next += len(frames)
         self._line = self.delivered(line) if line else None
         frames, peak = self._finite(frames)
-        self._legs += self._leg_meter.push(frames, peak=peak)
+        if self._leg_meter:
+            self._legs += self._leg_meter.push(frames, peak=peak)
         mixed = self._mix(frames)
         if self._rate_in == self._rate:
             self._done.append(mixed.copy())
@@ -147,7 +150,8 @@ class Converter:
         items: list[Item] = [*self.finish()]
         start, self._end = self._end, self._index(end)
         self._next = end
-        self._leg_meter = self._measure_from(end)
+        if self._leg_meter:
+            self._leg_meter = self._measure_from(end)
         if self._end > start:
             items += [Gap(tap.channel, start, self._end, reason) for tap in self._taps]
         return items

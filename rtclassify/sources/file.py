@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 from rtclassify.clock import Line
@@ -79,16 +78,12 @@ class FileSource:
             inputs=self._inputs,
             rate_in=self._rate,
             rate=self._request.rate,
+            legs=self._request.live,
         )
         self._began_s = self._request.clock.now()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the recording."""
         self._open.close()
 

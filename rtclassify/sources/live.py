@@ -209,6 +209,7 @@ class Feed:
             rate_in=capture.rate,
             rate=self._request.rate,
             origin=origin,
+            legs=True,
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from types import TracebackType
 from typing import Self
 
 from rtclassify.clock import Line, Timeline
@@ -109,12 +108,7 @@ class SoundcardSource:
         self._open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the card; one that hangs is left to itself after 1.5 s."""
         self._closed.set()
         while not self._opened.empty():

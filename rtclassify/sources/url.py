@@ -10,7 +10,6 @@ import queue
 import threading
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from rtclassify.errors import SourceError
@@ -66,12 +65,7 @@ class UrlSource:
         self._listener.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the decoder thread; one that waits for the network is left to its time-out."""
         self._closing.set()
         self._listener.join(CLOSE_S)
