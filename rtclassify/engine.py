@@ -89,7 +89,8 @@ class Engine:
 
     def reset(self) -> None:
         """Forget all audio."""
-        self._starts = [None] * len(self._seats)
+        self._seats.clear()
+        self._starts.clear()
 
     def scores(self, windows: Sequence[Window]) -> Samples:
         """Score each window; see `Classifier.scores`."""
@@ -137,9 +138,9 @@ class Engine:
         is_late = np.repeat(follows, [len(mine) for mine in firsts])
         rows = np.empty((len(is_late), self._row, *self._frames.shape[2:]), np.float32)
         if late:
-            rows[is_late, -self._new :] = _batched(self.graphs.frames_of, np.stack(late))
+            rows[is_late, -self._new :] = _batched(self.graphs.frames_of, late)
         if whole:
-            rows[~is_late] = _batched(self.graphs.frames_of, np.stack(whole))
+            rows[~is_late] = _batched(self.graphs.frames_of, whole)
         return rows
 
     def _seat(self, channel: str) -> int:
@@ -178,8 +179,9 @@ def _roomier(kept: Samples) -> Samples:
     return np.concatenate([kept, np.zeros((max(1, len(kept)), *kept.shape[1:]), np.float32)])
 
 
-def _batched(graph: Callable[[Samples], Samples], rows: Samples) -> Samples:
-    return np.concatenate([graph(rows[at : at + BATCH]) for at in range(0, len(rows), BATCH)])
+def _batched(graph: Callable[[Samples], Samples], rows: Sequence[Samples] | Samples) -> Samples:
+    batches = range(0, len(rows), BATCH)
+    return np.concatenate([graph(np.asarray(rows[at : at + BATCH])) for at in batches])
 
 
 @contextmanager
