@@ -69,7 +69,7 @@ def draw(found: Found) -> Figure:
     counts = [cost.channels for cost in found.by_channels]
     left.plot(counts, [_core_share(c) for c in found.by_channels], "o-", color=NEW)
     left.set_xscale("log")
-    left.set_xticks(counts, [f"{count:,}" for count in counts])
+    left.set_xticks(counts, [f"{c}" if c < 1000 else f"{c / 1000:g} k" for c in counts])  # noqa: PLR2004
     left.minorticks_off()
     _dress(left, "channels", f"A channel, a label every {found.headline.hop_s:g} s")
     hops = [cost.hop_s for cost in found.by_hop]

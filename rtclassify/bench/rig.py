@@ -78,6 +78,7 @@ class Rig:
         watches = {name: self._watch(name, engine.rate) for name in names}
         cards = [names[first : first + INPUTS] for first in range(0, channels, INPUTS)]
         self._hop = engine.hop
+        self._first_end = engine.hop + engine.window % engine.hop
         phases = {
             name: number * engine.hop // len(cards)
             for number, card in enumerate(cards)
@@ -122,7 +123,7 @@ class Rig:
         hops, number = divmod(self._turns, len(self._cards))
         self._turns += 1
         card, items = self._cards[number], list[Item]()
-        end = (hops + 1) * self._hop + self._phases[number]
+        end = self._first_end + hops * self._hop + self._phases[number]
         while card.end < end:
             start = self._heard[number]
             # What a block more brings is what the resampler still held.

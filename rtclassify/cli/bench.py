@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,6 +90,9 @@ def _measured(device: Device, plan: Plan) -> Found:
 
     from rtclassify.bench.sweep import sweep
     from rtclassify.cli.loading import open_engine
+
+    # It takes engines that are opened one after the other for one that is traced again.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
     def opened(hop_s: float | None) -> Engine:
         return open_engine(plan.model, hop_s=hop_s, device=device, runtime="tensorflow")
