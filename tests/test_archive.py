@@ -53,8 +53,10 @@ def manifest(output: Path, made: dict[str, Any] = MADE) -> Manifest:
     return Manifest(output, made, ".csv")
 
 
-names = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=20).filter(
-    lambda name: name not in {".", ".."}
+names = (
+    st.binary(min_size=1, max_size=20)
+    .filter(lambda name: name not in {b".", b".."} and not {0, ord("/")} & set(name))
+    .map(os.fsdecode)
 )
 entries = st.lists(st.tuples(names, st.booleans()), max_size=8)
 

@@ -18,7 +18,7 @@ NAMES = ["a.wav", "a.flac", "deep/b.wav", "deep/down/ü [c].wav"]
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
+def labelled(tmp_path_factory: pytest.TempPathFactory, light_model: tuple[str, ...]) -> Path:
     """A folder whose recordings are labelled, but for two that cannot be."""
     place = tmp_path_factory.mktemp("labelled")
     archive(place / "in", *NAMES)
@@ -27,7 +27,13 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Pat
     (place / "in" / "cut.wav").write_bytes(whole[: len(whole) * 6 // 7])
     (place / "in" / LONG).write_bytes(whole)
 
-    done = run("classify", place / "in", "-o", place / "out", "--model", tiny_bundle)
+    done = run(
+        "classify",
+        place / "in",
+        "-o",
+        place / "out",
+        *light_model,
+    )
 
     assert (done.returncode, done.stdout) == (SourceError.exit_code, "")
     cut, text, long, summary = complaints(done.stderr)
@@ -39,12 +45,18 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Pat
 
 
 def test_each_recording_gets_a_file_of_its_labels_in_a_tree_of_the_same_shape(
-    labelled: Path, tiny_bundle: Path, tmp_path: Path
+    labelled: Path, light_model: tuple[str, ...], tmp_path: Path
 ) -> None:
     assert set(tree(labelled / "out")) == labels(*NAMES, "cut.wav")
     for name in NAMES[:2]:
         alone = tmp_path / "alone.jsonl"
-        in_process("classify", labelled / "in" / name, "--model", tiny_bundle, "-o", alone)
+        in_process(
+            "classify",
+            labelled / "in" / name,
+            *light_model,
+            "-o",
+            alone,
+        )
         said = [json.loads(line) for line in alone.read_text().splitlines()]
         here = [
             json.loads(s) for s in (labelled / "out" / f"{name}.jsonl").read_text().splitlines()
@@ -69,7 +81,7 @@ def test_the_manifest_says_what_became_of_each_recording(labelled: Path) -> None
 
 
 def test_of_an_archive_that_moved_only_what_changed_is_labelled(
-    labelled: Path, tiny_bundle: Path, tmp_path: Path
+    labelled: Path, light_model: tuple[str, ...], tmp_path: Path
 ) -> None:
     shutil.copytree(labelled, tmp_path, dirs_exist_ok=True)
     moved = (
@@ -85,7 +97,13 @@ def test_of_an_archive_that_moved_only_what_changed_is_labelled(
     (tmp_path / "in" / LONG).unlink()
     (tmp_path / "out" / "a.flac.jsonl").unlink()
 
-    done = run("classify", tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_bundle)
+    done = run(
+        "classify",
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+        *light_model,
+    )
 
     assert done.returncode == 0
     assert complaints(done.stderr)[0].startswith("4 labelled, 3 were before: 0.0 hours")
@@ -100,12 +118,17 @@ def test_of_an_archive_that_moved_only_what_changed_is_labelled(
     [(("-f", "csv"), "format"), (("--hop", "0.4"), "hop"), (("--model", "speech-music"), "model")],
 )
 def test_labels_made_otherwise_are_refused_and_kept(
-    labelled: Path, tiny_bundle: Path, options: tuple[str, ...], what: str
+    labelled: Path, light_model: tuple[str, ...], options: tuple[str, ...], what: str
 ) -> None:
     before = tree(labelled / "out")
 
     done = run(
-        "classify", labelled / "in", "-o", labelled / "out", "--model", tiny_bundle, *options
+        "classify",
+        labelled / "in",
+        "-o",
+        labelled / "out",
+        *light_model,
+        *options,
     )
 
     assert done.returncode == UsageError.exit_code
@@ -114,24 +137,40 @@ def test_labels_made_otherwise_are_refused_and_kept(
     assert tree(labelled / "out") == before
 
 
-def test_labels_of_another_folder_are_refused(labelled: Path, tiny_bundle: Path) -> None:
-    done = run("classify", labelled / "in" / "deep", "-o", labelled / "out", "--model", tiny_bundle)
+def test_labels_of_another_folder_are_refused(labelled: Path, light_model: tuple[str, ...]) -> None:
+    done = run(
+        "classify",
+        labelled / "in" / "deep",
+        "-o",
+        labelled / "out",
+        *light_model,
+    )
 
     assert done.returncode == UsageError.exit_code
     assert "has labels whose folder is" in complaints(done.stderr)[0]
 
 
-def test_an_output_that_cannot_be_a_folder_is_refused(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_an_output_that_cannot_be_a_folder_is_refused(
+    tmp_path: Path, light_model: tuple[str, ...]
+) -> None:
     archive(tmp_path / "in", "a.wav")
 
-    done = run("classify", tmp_path / "in", "-o", tmp_path / "in" / "a.wav", "--model", tiny_bundle)
+    done = run(
+        "classify",
+        tmp_path / "in",
+        "-o",
+        tmp_path / "in" / "a.wav",
+        *light_model,
+    )
 
     assert done.returncode == SinkError.exit_code
     assert "File exists" in complaints(done.stderr)[0]
 
 
-def test_a_folder_without_recordings_is_refused(tmp_path: Path, tiny_bundle: Path) -> None:
-    done = run("classify", tmp_path, "-o", tmp_path / "out", "--model", tiny_bundle)
+def test_a_folder_without_recordings_is_refused(
+    tmp_path: Path, light_model: tuple[str, ...]
+) -> None:
+    done = run("classify", tmp_path, "-o", tmp_path / "out", *light_model)
 
     assert done.returncode == SourceError.exit_code
     assert complaints(done.stderr) == [f"{tmp_path} holds no recordings; name a folder that does."]

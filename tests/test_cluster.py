@@ -69,10 +69,10 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_a_worker_is_killed_and_the_others_label_everything_once(
-    tmp_path: Path, tiny_bundle: Path, cluster: Cluster
+    tmp_path: Path, light_model: tuple[str, ...], cluster: Cluster
 ) -> None:
     archive(tmp_path / "in", *NAMES, seconds=30.0)
-    options = ("--model", tiny_bundle, "--cluster", cluster.address)
+    options = (*light_model, "--cluster", cluster.address)
     with subprocess.Popen(
         command("classify", tmp_path / "in", "-o", tmp_path / "out", *options),
         env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
@@ -89,7 +89,7 @@ def test_a_worker_is_killed_and_the_others_label_everything_once(
     assert Counter(line["labels"] for line in manifest(tmp_path / "out")) == Counter(labels(*NAMES))
     assert set(tree(tmp_path / "out")) == labels(*NAMES)
     path = tmp_path / "in" / NAMES[-1]
-    in_process("classify", path, "--model", tiny_bundle, "-o", tmp_path / "alone")
+    in_process("classify", path, *light_model, "-o", tmp_path / "alone")
     alone = (tmp_path / "alone").read_text().replace(str(path), NAMES[-1])
     assert (tmp_path / "out" / f"{NAMES[-1]}.jsonl").read_text() == alone
 
@@ -147,10 +147,10 @@ def test_a_scheduler_that_dies_ends_the_run_with_one_sentence(
 
 
 def test_a_scheduler_that_is_not_there_is_said_in_one_sentence(
-    tmp_path: Path, tiny_bundle: Path
+    tmp_path: Path, light_model: tuple[str, ...]
 ) -> None:
     archive(tmp_path / "in", "a.wav")
-    options = ("--model", tiny_bundle, "--cluster", "tcp://127.0.0.1:9")
+    options = (*light_model, "--cluster", "tcp://127.0.0.1:9")
 
     done = run("classify", tmp_path / "in", "-o", tmp_path / "out", *options)
 
@@ -159,12 +159,12 @@ def test_a_scheduler_that_is_not_there_is_said_in_one_sentence(
     assert sentence.startswith("No Dask scheduler answers at tcp://127.0.0.1:9")
 
 
-def test_without_dask_the_extra_is_named(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_without_dask_the_extra_is_named(tmp_path: Path, light_model: tuple[str, ...]) -> None:
     archive(tmp_path / "in", "a.wav")
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "distributed.py").write_text("raise ModuleNotFoundError")
     paths = os.pathsep.join([str(tmp_path / "hidden"), *filter(None, sys.path)])
-    options = ("--model", tiny_bundle, "--cluster", "tcp://127.0.0.1:9")
+    options = (*light_model, "--cluster", "tcp://127.0.0.1:9")
 
     done = subprocess.run(
         command("classify", tmp_path / "in", "-o", tmp_path / "out", *options),

@@ -323,7 +323,7 @@ def test_what_is_written_twice_after_an_unclear_failure_is_kept_once(tmp_path: P
 
 @pytest.mark.timeout(200)
 def test_a_second_daemon_on_a_journal_ends_with_one_sentence_and_harms_nothing(
-    tmp_path: Path, tiny_bundle: Path
+    tmp_path: Path, light_model: tuple[str, ...]
 ) -> None:
     path, elsewhere = tmp_path / "journal", tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -331,7 +331,7 @@ def test_a_second_daemon_on_a_journal_ends_with_one_sentence_and_harms_nothing(
         (folder / "rtclassify.toml").write_text(
             f'replay = "tcp://127.0.0.1:*"\n[journal]\npath = "{path}"\n'
         )
-    command = ("--model", str(tiny_bundle), "--source", "demo")
+    command = (*light_model, "--source", "demo")
     with started(tmp_path, *command) as first:
         first.await_(lambda: first.messages("label/"), "a label")
         with started(elsewhere, *command) as second:

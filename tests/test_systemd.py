@@ -20,7 +20,7 @@ pytestmark = pytest.mark.rig
 
 WARNING, INFO, ERROR = "4", "6", "3"
 DYNAMIC_USERS = range(61_184, 65_520)
-LABELS = ("speech", "music", "speech+music", "other")
+LABELS = ("speech", "music", "speech+music", "other", "unsure")
 
 
 @pytest.fixture(scope="module")
