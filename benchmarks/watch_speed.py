@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from rtclassify.alarm_settings import AlarmSettings
-from rtclassify.alarms.loop import LoopFinder
 from rtclassify.alarms.watch import Watch
 from rtclassify.clock import SystemClock
 from rtclassify.sources import Tap
@@ -20,7 +20,8 @@ from rtclassify.sources.legs import LegMeter
 from rtclassify.stream import AudioBlock, Samples
 
 RATE, NATIVE, BLOCK = 16_000, 48_000, 2048
-SECONDS, RUNS = 120, 5
+STEP, STEPS = 8_000, 60
+SECONDS, RUNS = 30, 5
 
 
 def core_s(work: Callable[[], object]) -> float:
@@ -33,20 +34,25 @@ def core_s(work: Callable[[], object]) -> float:
     return min(took)
 
 
-def watched(audio: Samples) -> None:
-    """Watch mono audio."""
-    watch = Watch("a", rate=RATE, settings=AlarmSettings(), utc=SystemClock().utc)
-    for start in range(0, len(audio), BLOCK // 3):
-        for reading in watch.measure(AudioBlock("a", start, audio[start : start + BLOCK // 3])):
-            watch.judge(reading)
-
-
-def searched(count: int) -> None:
-    """Search noise for loops, over and over."""
+def watched(channels: int) -> float:
+    """Return what half a second of a channel costs, of so many that are heard together."""
+    names = [f"{number}" for number in range(channels)]
     rng = np.random.default_rng(0)
-    finder = LoopFinder()
-    for _ in range(count):
-        finder.add(rng.uniform(0.1, 1.0, 50))
+    audio = rng.normal(0.0, 0.1, (channels, STEPS * STEP)).astype(np.float32)
+    watch = Watch(dict.fromkeys(names, AlarmSettings()), rate=RATE, utc=SystemClock().utc)
+    starts = iter(range(0, 10**9, STEP))
+
+    def listen() -> None:
+        for first, start in zip(range(0, STEPS * STEP, STEP), starts, strict=False):
+            blocks = [
+                AudioBlock(name, start, heard[first : first + STEP])
+                for name, heard in zip(names, audio, strict=True)
+            ]
+            for name, readings in zip(names, watch.measure(blocks), strict=True):
+                for reading in readings:
+                    watch[name].judge(reading)
+
+    return core_s(listen) / (STEPS * channels)
 
 
 def converted(frames: Samples) -> None:
@@ -65,16 +71,16 @@ def legs_measured(frames: Samples) -> None:
 
 def main() -> None:
     """Measure and print."""
-    rng = np.random.default_rng(0)
-    mono = rng.normal(0.0, 0.1, SECONDS * RATE).astype(np.float32)
-    stereo = rng.normal(0.0, 0.1, (SECONDS // 4 * NATIVE, 2)).astype(np.float32)
-    watch = core_s(lambda: watched(mono)) / SECONDS
-    loops = core_s(lambda: searched(2 * SECONDS)) / SECONDS
-    whole = core_s(lambda: converted(stereo)) / (SECONDS // 4)
-    legs = core_s(lambda: legs_measured(stereo)) / (SECONDS // 4)
-    print(f"watch: {watch * 1e6 / 2:.0f} µs a half second, {loops / watch:.0%} of it for loops")
-    print(f"legs: {legs * 1e6 / 2:.0f} µs a half second, {legs / whole:.0%} of the conversion")
-    print(f"a thousand channels: {1000 * (watch + legs):.2f} cores")
+    stereo = np.random.default_rng(0).normal(0.0, 0.1, (SECONDS * NATIVE, 2)).astype(np.float32)
+    alone, among = watched(1), watched(64)
+    whole, legs = (
+        core_s(partial(work, stereo)) / (2 * SECONDS) for work in (converted, legs_measured)
+    )
+    print(
+        f"watch: {alone * 1e6:.0f} µs a half second of one channel, {among * 1e6:.0f} of one of 64"
+    )
+    print(f"legs: {legs * 1e6:.0f} µs a half second, {legs / whole:.0%} of the conversion")
+    print(f"a thousand channels: {2000 * (among + legs):.2f} cores")
 
 
 if __name__ == "__main__":

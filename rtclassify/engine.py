@@ -9,7 +9,6 @@ frames; a window that follows none is made of several rows. What computes is thr
 from __future__ import annotations
 
 import gc
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from rtclassify.description import Description
 from rtclassify.grid import Grid
+from rtclassify.rounds import rounds
 from rtclassify.stream import Samples, Window
 
 BATCH = 64
@@ -98,10 +98,10 @@ class Engine:
         firsts = self._plan(windows, seats.tolist())
         follows = np.array([mine is self._newest for mine in firsts])
         ends = np.cumsum([len(mine) for mine in firsts])
-        rounds = [np.array(places) for places in _rounds(seats.tolist())]
+        parts = [np.array(places) for places in rounds(seats.tolist())]
         rows = self._heard(windows, firsts, follows)
         newest = ends - 1
-        for places in rounds:
+        for places in parts:
             late = places[follows[places]]
             rows[newest[late], : -self._new] = self._frames[seats[late]]
             self._frames[seats[places]] = rows[newest[places], self._new :]
@@ -111,7 +111,7 @@ class Engine:
             mine = firsts[place]
             for first, fresh in zip(mine, made[ends[place] - len(mine) : ends[place]], strict=True):
                 columns[place, first : first + self._fresh] = fresh
-        for places in rounds:
+        for places in parts:
             late = places[follows[places]]
             columns[late, : -self._fresh] = self._columns[seats[late], self._fresh :]
             columns[late, -self._fresh :] = made[newest[late]]
@@ -160,18 +160,6 @@ class Engine:
             plan.append(self._newest if follows else self._whole)
             self._starts[seat] = window.start
         return plan
-
-
-def _rounds(seats: Sequence[int]) -> list[list[int]]:
-    """Part the places of windows so that no channel is twice in one part, in order."""
-    rounds: list[list[int]] = []
-    seen: Counter[int] = Counter()
-    for place, seat in enumerate(seats):
-        if seen[seat] == len(rounds):
-            rounds.append([])
-        rounds[seen[seat]].append(place)
-        seen[seat] += 1
-    return rounds
 
 
 def _roomier(kept: Samples) -> Samples:

@@ -58,7 +58,7 @@ class Pipeline:
         classifier: Scores the windows.
         channels: Names of the channels whose items will come.
         settings: How scores become labels.
-        watches: What watches each channel; None where nobody wants alarms.
+        watch: What watches the channels; None where nobody wants alarms.
         phases: Where the hops of a channel begin, in samples, for channels that do not begin at 0:
             so those that start together need not come due together.
         begin: Begins a piece of work and returns what waits for its result; without threads, which
@@ -70,7 +70,7 @@ class Pipeline:
         classifier: Classifier,
         channels: Sequence[str],
         settings: LabelSettings,
-        watches: Mapping[str, Watch] | None = None,
+        watch: Watch | None = None,
         *,
         phases: Mapping[str, int] | None = None,
         begin: Begin[Samples] | None = None,
@@ -78,7 +78,7 @@ class Pipeline:
         classifier.reset()
         self._classifier = classifier
         self._begin = begin or _later
-        self._watches = watches or {}
+        self._watch = watch
         framing = Framing(classifier.rate, classifier.window, classifier.hop, classifier.cell)
         self._hop_cells = framing.hop // framing.cell
         self._numbers = {name: number for number, name in enumerate(channels)}
@@ -99,11 +99,13 @@ class Pipeline:
     @property
     def status(self) -> tuple[ChannelStatus, ...]:
         """What is true of each channel now."""
-        return tuple(self._status(name) for name in self._labellers)
-
-    def _status(self, channel: str) -> ChannelStatus:
-        status, watch = self._labellers[channel].status, self._watches.get(channel)
-        return replace(status, alarms=watch.alarms, loudness=watch.loudness) if watch else status
+        status = tuple(labeller.status for labeller in self._labellers.values())
+        if self._watch is None:
+            return status
+        return tuple(
+            replace(of_one, alarms=self._watch[of_one.channel].alarms, loudness=loudness)
+            for of_one, loudness in zip(status, self._watch.loudness, strict=True)
+        )
 
     def push(self, items: Sequence[Item]) -> list[Event]:
         """Take items of any channels, in order within each; return what they bring about.
@@ -118,8 +120,11 @@ class Pipeline:
                 n.window for n in news if isinstance(n, HeardHop) and n.window is not None
             ]
         scores = self._begin(partial(self._scores, [w for ws in windows.values() for w in ws]))
+        blocks = [item for item in items if isinstance(item, AudioBlock)] if self._watch else []
+        readings = iter(self._watch.measure(blocks) if self._watch else [])
         for item, news in listened:
-            heard[item.channel] += self._measured(item, news)
+            of_item = next(readings, []) if isinstance(item, AudioBlock) else []
+            heard[item.channel] += sorted([*news, *of_item], key=_end_of) if of_item else news
         turns: list[_Turn] = []
         first = 0
         for channel, of_one in heard.items():
@@ -133,7 +138,7 @@ class Pipeline:
 
     def beat(self, now_s: float) -> list[Event]:
         """Take the time, in clock seconds; return what it brings about, a heartbeat last."""
-        alarms = [alarm for watch in self._watches.values() for alarm in watch.beat(now_s)]
+        alarms = self._watch.beat(now_s) if self._watch else []
         return [*alarms, Heartbeat(self.status)]
 
     def finish(self) -> list[Event]:
@@ -145,18 +150,13 @@ class Pipeline:
         for channel, labeller in self._labellers.items():
             decided = self._finals.flush(self._numbers[channel])
             last += self._watched(channel, labeller.finish(decided))
-        for watch in self._watches.values():
-            last += watch.finish()
-        return last
+        return last + (self._watch.finish() if self._watch else [])
 
     def _until_window(self, turn: _Turn, events: list[Event]) -> bool:
         """Go on with a channel's news up to its next window; say whether there is one."""
         for news in turn.news:
-            if isinstance(news, Reading):
-                events += self._watches[turn.channel].judge(news)
-            elif isinstance(news, Opened):
-                if turn.channel in self._watches:
-                    events += self._watches[turn.channel].opened(news)
+            if isinstance(news, Reading | Opened):
+                events += self._judged(turn.channel, news)
             elif isinstance(news, HeardHop):
                 events += self._labellers[turn.channel].heard(news.hop, line=news.line)
                 if news.window is not None:
@@ -184,26 +184,26 @@ class Pipeline:
         if isinstance(news, Gap):
             self._finals.reset(number)
             return labeller.gap(news, decided)
-        if channel in self._watches:
-            self._watches[channel].lost(news.reason)
+        if self._watch:
+            self._watch[channel].lost(news.reason)
         return labeller.lost(news, decided)
 
     def _watched(self, channel: str, events: list[Event]) -> list[Event]:
         """Return the events and what the watch makes of the final labels among them."""
-        watch = self._watches.get(channel)
-        if watch is None:
+        if self._watch is None:
             return events
+        guard = self._watch[channel]
         finals = [event for event in events if isinstance(event, Label) and event.final]
-        return events + [alarm for label in finals for alarm in watch.labelled(label)]
+        return events + [alarm for label in finals for alarm in guard.labelled(label)]
 
     def _scores(self, windows: Sequence[Window]) -> Samples:
         return self._classifier.scores(windows) if windows else NO_SCORES
 
-    def _measured(self, item: Item, news: Sequence[News]) -> Sequence[News]:
-        """Add an item's readings to its other news, in the order in which they end."""
-        if not isinstance(item, AudioBlock) or item.channel not in self._watches:
-            return news
-        return sorted([*news, *self._watches[item.channel].measure(item)], key=_end_of)
+    def _judged(self, channel: str, news: Reading | Opened) -> list[Event]:
+        if self._watch is None:
+            return []
+        guard = self._watch[channel]
+        return [*(guard.judge(news) if isinstance(news, Reading) else guard.opened(news))]
 
     def _listen(self, item: Item) -> Sequence[HeardHop | Gap | CaptureLost | Opened]:
         windower = self._windowers[item.channel]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +23,17 @@ Samples = NDArray[np.float32]
 CaptureState = Literal["no-capture", "digital-silence", "silence", "programme"]
 
 
-@dataclass(frozen=True, slots=True)
-class Legs:
-    """What the inputs that are mixed into a channel were, over a tenth of a second or so.
+class Legs(NamedTuple):
+    """What the inputs that are mixed into a channel were, over a tenth of a second.
 
     Args:
         end: The index after the last sample that it speaks of.
-        frames: Native frames that it speaks of.
         squares: Mean square of each input, in the order of the mix.
         product: Mean product of the two inputs of a stereo pair; None for other mixes.
         clipped: Share of the frames in which an input stands still at full scale, 0 to 1.
     """
 
     end: int
-    frames: int
     squares: tuple[float, ...]
     product: float | None
     clipped: float

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtclassify.alarm_settings import AlarmSettings
+from rtclassify.alarms.readings import Reading
 from rtclassify.alarms.watch import Watch
 from rtclassify.sources import Tap
 from rtclassify.sources.convert import Converter
@@ -66,8 +67,14 @@ def blocks(frames: Samples, *, length: int = STEP) -> list[AudioBlock]:
 
 
 def watch(settings: AlarmSettings | None = None) -> Watch:
-    """Return the watch over a channel."""
-    return Watch("a", rate=RATE, settings=settings or AlarmSettings(), utc=ManualClock().utc)
+    """Return the watch over a channel that is called a."""
+    return Watch({"a": settings or AlarmSettings()}, rate=RATE, utc=ManualClock().utc)
+
+
+def judged(watching: Watch, block: AudioBlock) -> Iterator[tuple[Reading, list[Alarm]]]:
+    """Yield each reading that a block completes, and what is made of it."""
+    for reading in watching.measure([block])[0]:
+        yield reading, watching["a"].judge(reading)
 
 
 def heard(frames: Samples, watching: Watch | None = None) -> tuple[list[Alarm], list[Loudness]]:
@@ -76,9 +83,9 @@ def heard(frames: Samples, watching: Watch | None = None) -> tuple[list[Alarm], 
     alarms: list[Alarm] = []
     loudness = []
     for block in blocks(frames):
-        for reading in watching.measure(block):
-            alarms += watching.judge(reading)
-            loudness.append(watching.loudness)
+        for _, of_reading in judged(watching, block):
+            alarms += of_reading
+            loudness += watching.loudness
     return alarms, loudness
 
 

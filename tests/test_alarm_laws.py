@@ -13,13 +13,24 @@ from hypothesis import strategies as st
 
 from rtclassify.alarm_kinds import KINDS, Limits
 from rtclassify.alarm_settings import AlarmSettings
+from rtclassify.alarms.readings import Meters
 from rtclassify.alarms.watch import Watch
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
 from rtclassify.pipeline import Pipeline
 from rtclassify.sources import Tap
 from rtclassify.sources.convert import Converter
-from rtclassify.stream import Alarm, CaptureLost, Event, Gap, Heartbeat, Item, Opened, Samples
+from rtclassify.stream import (
+    Alarm,
+    AudioBlock,
+    CaptureLost,
+    Event,
+    Gap,
+    Heartbeat,
+    Item,
+    Opened,
+    Samples,
+)
 from rtclassify.testing import EnvelopeClassifier, ManualClock
 
 LINE = Line(0.0, 50.0, float(RATE), 0.002)
@@ -45,8 +56,8 @@ IMPATIENT = AlarmSettings({name: impatient(kind.limits) for name, kind in KINDS.
 
 def pipeline(clock: ManualClock) -> Pipeline:
     classifier = EnvelopeClassifier(rate=RATE, window=RATE, hop=RATE // 4, cell=RATE // 4)
-    watch = Watch("a", rate=RATE, settings=IMPATIENT, utc=clock.utc)
-    return Pipeline(classifier, ["a"], LabelSettings(), {"a": watch})
+    watch = Watch({"a": IMPATIENT}, rate=RATE, utc=clock.utc)
+    return Pipeline(classifier, ["a"], LabelSettings(), watch)
 
 
 def converter(rate_in: int = RATE) -> Converter:
@@ -91,6 +102,23 @@ def test_how_audio_is_cut_into_blocks_never_shows_in_alarms(
 
     said = heard(frames, first, together=False, rate_in=rate_in)
     assert said == heard(frames, second, together=True, rate_in=rate_in)
+
+
+@settings(deadline=None, max_examples=10)
+@given(others=st.lists(programmes(), min_size=1, max_size=40), frames=programmes())
+def test_what_other_channels_bring_never_shows_in_readings(
+    others: list[Samples], frames: Samples
+) -> None:
+    """Not in the last bit, however many are measured together."""
+    names = [f"{number}" for number in range(1 + len(others))]
+    blocks = [
+        AudioBlock(name, 0, audio.mean(axis=1))
+        for name, audio in zip(names, [frames, *others], strict=True)
+    ]
+    alone = Meters(names[:1], RATE).push(blocks[:1])
+    together = Meters(names, RATE).push(blocks)
+
+    assert repr(together[0]) == repr(alone[0])
 
 
 @settings(deadline=None, max_examples=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from alarm_audio import (
     RATE,
     blocks,
     heard,
+    judged,
     noise,
     pink,
     programme,
@@ -21,9 +23,8 @@ from alarm_audio import (
 
 from rtclassify.alarm_kinds import KINDS, Limits
 from rtclassify.alarm_settings import AlarmSettings
-from rtclassify.alarms.loop import LoopFinder
 from rtclassify.alarms.monitor import Monitor, Turn
-from rtclassify.alarms.readings import Meter
+from rtclassify.alarms.readings import Meters
 from rtclassify.clock import Line
 from rtclassify.stream import AudioBlock, Gap, Opened, Samples
 from rtclassify.testing import ManualClock
@@ -62,8 +63,7 @@ def test_it_is_raised_when_it_has_lasted_and_not_a_step_before(kind: str) -> Non
     watching, limits = watch(), KINDS[kind].limits
     trouble = np.concatenate([BEFORE, WRONG[kind]])
     for block in blocks(trouble):
-        for reading in watching.measure(block):
-            alarms = watching.judge(reading)
+        for reading, alarms in judged(watching, block):
             if alarms:
                 (alarm,) = alarms
                 assert reading.end - alarm.since == limits.trigger_s * RATE
@@ -90,10 +90,8 @@ def test_music_with_a_beat_raises_nothing(seed: int) -> None:
 
 
 def likenesses(samples: Samples) -> list[float]:
-    meter, finder = Meter(RATE), LoopFinder()
-    readings = meter.push(AudioBlock("a", 0, samples))
-    found = [finder.add(reading.cells) for reading in readings]
-    return [likeness for likeness in found if likeness is not None]
+    (readings,) = Meters(["a"], RATE).push([AudioBlock("a", 0, samples)])
+    return [reading.likeness for reading in readings if not math.isnan(reading.likeness)]
 
 
 @pytest.mark.parametrize(
@@ -119,11 +117,10 @@ def test_a_stuck_loop_is_raised_whatever_its_period_and_cleared_when_it_goes_on(
 
 
 def test_a_loop_tells_its_period() -> None:
-    meter, finder = Meter(RATE), LoopFinder()
-    for reading in meter.push(AudioBlock("a", 0, np.resize(programme(31.5), 80 * RATE))):
-        finder.add(reading.cells)
+    loop = np.resize(programme(31.5), 80 * RATE)
+    (readings,) = Meters(["a"], RATE).push([AudioBlock("a", 0, loop)])
 
-    assert finder.period_s == pytest.approx(31.5, abs=0.01)
+    assert readings[-1].period_s == pytest.approx(31.5, abs=0.01)
 
 
 def test_an_advertisement_that_comes_twice_is_no_loop() -> None:
@@ -159,8 +156,8 @@ def test_quiet_between_trigger_and_release_keeps_an_alarm_raised() -> None:
 def test_an_alarm_is_dated_by_the_line_of_its_audio() -> None:
     watching, line = watch(), Line(15.0 * RATE, 65.0, float(RATE), 0.002, rate_error=1e-3)
     quiet = noise(-70.0, 15.0)
-    readings = watching.measure(AudioBlock("a", 0, quiet, line))
-    (alarm,) = [alarm for reading in readings for alarm in watching.judge(reading)]
+    told = judged(watching, AudioBlock("a", 0, quiet, line))
+    (alarm,) = [alarm for _, alarms in told for alarm in alarms]
 
     assert alarm.captured is not None
     assert (alarm.captured.clock_s, alarm.captured.error_s) == pytest.approx((50.0, 0.017))
@@ -174,18 +171,18 @@ def test_no_capture_is_raised_by_the_clock_and_cleared_by_audio() -> None:
         alarms += watching.beat(clock.now())
     (raised,) = alarms
     assert (raised.kind, raised.sentence) == ("no-capture", "no audio arrives: no audio yet")
-    assert list(watching.alarms) == [raised]
+    assert list(watching["a"].alarms) == [raised]
 
     cleared, _ = heard(stereo(programme(2.0)), watching)
 
     assert said(cleared) == [("no-capture", False, 0.0)]
-    assert list(watching.alarms) == []
+    assert list(watching["a"].alarms) == []
 
 
 def test_audio_that_arrives_in_bursts_is_capture() -> None:
     clock, watching = ManualClock(), watch()
     for second in range(0, 60, 8):
-        watching.measure(AudioBlock("a", second * RATE, programme(8.0)))
+        watching.measure([AudioBlock("a", second * RATE, programme(8.0))])
         for _ in range(8):
             assert watching.beat(clock.now()) == []
             clock.advance(1.0)
@@ -194,7 +191,7 @@ def test_audio_that_arrives_in_bursts_is_capture() -> None:
 def test_another_device_is_suspected_until_the_first_one_is_back() -> None:
     watching = watch()
     names = ["Scarlett 2i2, ALSA", "Scarlett 2i2, ALSA", "HDMI, ALSA", "Scarlett 2i2, ALSA"]
-    alarms = [watching.opened(Opened("a", name)) for name in names]
+    alarms = [watching["a"].opened(Opened("a", name)) for name in names]
 
     assert [len(said) for said in alarms] == [0, 0, 1, 1]
     assert "HDMI, ALSA" in alarms[2][0].sentence
@@ -218,8 +215,8 @@ def test_a_gap_changes_nothing_that_is_raised() -> None:
     quiet = noise(-70.0, 15.0)
     alarms = []
     for start in (0, Gap("a", len(quiet), len(quiet) + 999, "lost").end):
-        for reading in watching.measure(AudioBlock("a", start, quiet)):
-            alarms += watching.judge(reading)
+        for _, of_reading in judged(watching, AudioBlock("a", start, quiet)):
+            alarms += of_reading
 
     assert said(alarms) == [("silence", True, 0.0)]
 
@@ -232,8 +229,8 @@ def test_what_was_heard_before_a_gap_is_no_part_of_a_loop() -> None:
     spot = programme(35.0)
     alarms = []
     for start in (0, len(spot) + 100):
-        for reading in watching.measure(AudioBlock("a", start, spot)):
-            alarms += watching.judge(reading)
+        for _, of_reading in judged(watching, AudioBlock("a", start, spot)):
+            alarms += of_reading
 
     assert alarms == []
     assert said(heard(stereo(np.resize(spot, 70 * RATE)), watch(settings))[0])

@@ -10,7 +10,7 @@ import pytest
 
 from rtclassify.alarm_kinds import EXPECTED
 from rtclassify.alarm_settings import AlarmSettings, Expected, parse_alarms
-from rtclassify.alarms.watch import Watch
+from rtclassify.alarms.guard import Guard
 from rtclassify.stream import Alarm, Label, Level, Stamp
 
 RATE = 8_000
@@ -22,9 +22,9 @@ def rule(**more: Any) -> Expected:
     return parse_alarms({"expected": [{**RULE, **more}]}).expected[0]
 
 
-def watch(*rules: Expected, zone: str = "UTC", channel: str = "a") -> Watch:
+def watch(*rules: Expected, zone: str = "UTC", channel: str = "a") -> Guard:
     settings = AlarmSettings({}, rules, zone)
-    return Watch(channel, rate=RATE, settings=settings, utc=_utc)
+    return Guard(channel, rate=RATE, settings=settings, utc=_utc)
 
 
 def _utc(clock_s: float) -> datetime:
@@ -32,7 +32,7 @@ def _utc(clock_s: float) -> datetime:
 
 
 def day(
-    watching: Watch, names: Sequence[str], *, from_min: float, step_s: int = 10
+    watching: Guard, names: Sequence[str], *, from_min: float, step_s: int = 10
 ) -> list[tuple[bool, float]]:
     """Say final labels of ten seconds each; return what was raised and cleared, and when."""
     changes = []

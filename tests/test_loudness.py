@@ -116,12 +116,11 @@ def test_nothing_is_told_before_a_window_is_full_nor_of_silence() -> None:
 def test_no_window_reaches_across_a_gap() -> None:
     watching, tone = watch(), sine(-23.0, 10.0)
     for block in (AudioBlock("a", 0, tone), AudioBlock("a", 11 * RATE, tone[: 2 * RATE])):
-        for reading in watching.measure(block):
-            watching.judge(reading)
+        watching.measure([block])
 
-    assert watching.loudness.short_term is None
-    assert watching.loudness.momentary == pytest.approx(-26.0, abs=WITHIN_LU)
-    assert watching.loudness.integrated == pytest.approx(-26.0, abs=WITHIN_LU)
+    (now,) = watching.loudness
+    assert now.short_term is None
+    assert [now.momentary, now.integrated] == pytest.approx([-26.0, -26.0], abs=WITHIN_LU)
 
 
 def test_the_integrated_figure_begins_anew_with_each_hour_of_audio() -> None:
@@ -130,9 +129,9 @@ def test_the_integrated_figure_begins_anew_with_each_hour_of_audio() -> None:
     hour, tone = 3600 * RATE, sine(-23.0, 10.0)
     for start, gain in ((hour - len(tone), 10.0), (hour, 1.0)):
         for at in range(0, len(tone), STEP):
-            block = AudioBlock("a", start + at, np.float32(gain) * tone[at : at + STEP])
-            for reading in watching.measure(block):
-                watching.judge(reading)
+            samples = np.float32(gain) * tone[at : at + STEP]
+            watching.measure([AudioBlock("a", start + at, samples)])
 
-    assert watching.loudness.since == hour
-    assert watching.loudness.integrated == pytest.approx(-26.0, abs=WITHIN_LU)
+    (now,) = watching.loudness
+    assert now.since == hour
+    assert now.integrated == pytest.approx(-26.0, abs=WITHIN_LU)

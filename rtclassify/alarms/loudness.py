@@ -8,12 +8,12 @@ response's end weighs less than -100 dB.
 
 from __future__ import annotations
 
-import math
-from collections import deque
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtclassify.overlap import Numbers
 from rtclassify.stream import Loudness
 
 Energies = NDArray[np.float64]
@@ -78,78 +78,98 @@ def _recursion(
     return result[2:]
 
 
-class LoudnessMeter:
-    """Follow the loudness of one channel, cell by cell.
+class LoudnessMeters:
+    """Follow the loudness of many channels, cell by cell.
 
     Owned by one thread.
 
     Args:
+        channels: How many; they are called by number.
         cell: Samples in a cell of 10 ms.
     """
 
-    def __init__(self, *, cell: int) -> None:
-        self._cell = cell
-        self._since = 0
-        self._heard: deque[float] = deque(maxlen=SHORT_TERM)
-        self._steps: deque[float] = deque(maxlen=MOMENTARY // BLOCK_STEP)
-        self._counts = [0] * BINS
-        self._sums = [0.0] * BINS
+    def __init__(self, channels: int, *, cell: int) -> None:
+        self._hour = HOUR_CELLS * cell
+        self._since = np.zeros(channels, int)
+        self._heard = np.zeros((channels, SHORT_TERM))
+        self._filled = np.zeros(channels, int)
+        self._of_hour = np.zeros(channels, int)
+        self._counts = np.zeros((channels, BINS), int)
+        self._sums = np.zeros((channels, BINS))
 
-    def restart(self) -> None:
+    def restart(self, channels: Numbers) -> None:
         """Forget the last three seconds: what follows is not contiguous with them."""
-        self._heard.clear()
-        self._steps.clear()
+        self._filled[channels] = self._of_hour[channels] = 0
 
-    def add(self, start: int, energies: Energies) -> None:
-        """Take K-weighted energies, mean squares of cells, from sample `start` on.
+    def add(self, channels: Numbers, starts: Numbers, energies: Energies) -> None:
+        """Take K-weighted energies, mean squares of cells, of some distinct channels.
 
         Args:
-            start: A multiple of the cell's samples.
-            energies: Shape (cells,), a multiple of `BLOCK_STEP` of them.
+            channels: Which.
+            starts: First sample of each, multiples of the cell's samples.
+            energies: Shape (channels, STEP_CELLS).
         """
-        hour = HOUR_CELLS * self._cell
-        if start >= self._since + hour:
-            self._since = start // hour * hour
-            self._counts, self._sums = [0] * BINS, [0.0] * BINS
-            self._steps.clear()
-        self._heard.extend(energies.tolist())
-        for energy in energies.reshape(-1, BLOCK_STEP).sum(axis=1).tolist():
-            self._steps.append(energy)
-            if len(self._steps) == self._steps.maxlen:
-                self._gate(sum(self._steps) / MOMENTARY)
+        begins = starts >= self._since[channels] + self._hour
+        hours = channels[begins]
+        self._since[hours] = starts[begins] // self._hour * self._hour
+        self._counts[hours] = self._sums[hours] = self._of_hour[hours] = 0
+        heard = np.concatenate([self._heard[channels, STEP_CELLS:], energies], axis=1)
+        self._heard[channels] = heard
+        self._gate(channels, heard)
+        for filled in (self._filled, self._of_hour):
+            filled[channels] = np.minimum(filled[channels] + STEP_CELLS, SHORT_TERM)
 
-    def _gate(self, energy: float) -> None:
-        if energy > QUIETEST:
-            number = min(int((_lufs(energy) - ABSOLUTE_GATE_LUFS) / BIN_LU), BINS - 1)
-            self._counts[number] += 1
-            self._sums[number] += energy
+    def _gate(self, channels: Numbers, heard: Energies) -> None:
+        """Count the gating blocks that end in the newest step and lie in the running hour."""
+        newest = heard[:, -(MOMENTARY - BLOCK_STEP + STEP_CELLS) :]
+        steps = newest.reshape(len(heard), -1, BLOCK_STEP).sum(axis=2)
+        blocks = np.lib.stride_tricks.sliding_window_view(steps, MOMENTARY // BLOCK_STEP, axis=1)
+        energies = blocks.sum(axis=2) / MOMENTARY
+        ends = np.arange(BLOCK_STEP, STEP_CELLS + 1, BLOCK_STEP)
+        whole = self._of_hour[channels, np.newaxis] + ends >= MOMENTARY
+        rows, columns = np.nonzero(whole & (energies > QUIETEST))
+        loud = energies[rows, columns]
+        bins = ((_lufs(loud) - ABSOLUTE_GATE_LUFS) / BIN_LU).astype(int)
+        at = channels[rows], np.minimum(bins, BINS - 1)
+        np.add.at(self._counts, at, 1)
+        np.add.at(self._sums, at, loud)
 
     @property
-    def value(self) -> Loudness:
-        """The loudness now."""
-        heard = list(self._heard)
-        return Loudness(
-            _mean_lufs(heard[-MOMENTARY:], MOMENTARY),
-            _mean_lufs(heard, SHORT_TERM),
-            self._integrated(),
-            self._since,
-        )
+    def values(self) -> list[Loudness]:
+        """The loudness of each channel now."""
+        told = (
+            self._mean_lufs(MOMENTARY), self._mean_lufs(SHORT_TERM), self._integrated(),
+            self._since.tolist(),
+        )  # fmt: skip
+        return [Loudness(*of_one) for of_one in zip(*told, strict=True)]
 
-    def _integrated(self) -> float | None:
-        count = sum(self._counts)
-        if not count:
-            return None
-        gate = _lufs(sum(self._sums) / count) + RELATIVE_GATE_LU
-        first = max(0, math.ceil((gate - ABSOLUTE_GATE_LUFS) / BIN_LU))
-        return _lufs(sum(self._sums[first:]) / sum(self._counts[first:]))
+    def _mean_lufs(self, cells: int) -> list[float | None]:
+        energies = self._heard[:, -cells:].mean(axis=1)
+        return _told(np.where(self._filled >= cells, energies, 0.0))
 
-
-def _mean_lufs(cells: list[float], wanted: int) -> float | None:
-    total = sum(cells)
-    if len(cells) < wanted or total <= 0.0:
-        return None
-    return _lufs(total / wanted)
+    def _integrated(self) -> list[float | None]:
+        counts, sums = (_sums_from_each(each) for each in (self._counts, self._sums))
+        gates = _lufs(_means(sums[:, 0], counts[:, 0])) + RELATIVE_GATE_LU
+        first = np.ceil((gates - ABSOLUTE_GATE_LUFS) / BIN_LU).clip(0, BINS - 1).astype(int)
+        above = np.arange(len(first)), first
+        return _told(_means(sums[above], counts[above]))
 
 
-def _lufs(energy: float) -> float:
-    return 10.0 * math.log10(energy) + OFFSET_LU
+def _sums_from_each(figures: NDArray[Any]) -> NDArray[Any]:
+    """Return, for each column, the sum of it and those after it."""
+    return figures[:, ::-1].cumsum(axis=1)[:, ::-1]
+
+
+def _means(sums: Energies, counts: NDArray[np.int_]) -> Energies:
+    return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+
+
+def _told(energies: Energies) -> list[float | None]:
+    return [
+        told if energy > 0.0 else None
+        for told, energy in zip(_lufs(energies).tolist(), energies.tolist(), strict=True)
+    ]
+
+
+def _lufs(energies: Energies) -> Energies:
+    return 10.0 * np.log10(np.maximum(energies, 1e-30)) + OFFSET_LU

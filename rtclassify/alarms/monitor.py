@@ -37,6 +37,11 @@ class Monitor:
         self._since = 0
         self._lasted: int | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether all is well and was so."""
+        return not self.raised and self._lasted is None
+
     def take(self, figure: Figure, *, start: int, length: int) -> Turn | None:
         """Judge `figure`, which holds for `length` samples from `start` on."""
         if figure is None:

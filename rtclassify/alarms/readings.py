@@ -1,26 +1,38 @@
-"""What is measured of a channel's audio, once for all monitors: twice a second, on a fixed grid.
+"""What is measured of audio, once for all alarms: twice a second, of many channels at once.
 
-Steps of half a second start at multiples of their length from sample 0, so how audio is cut into
-blocks never shows. One spectrum a step serves the loudness filter, the tone and the hiss.
+One spectrum a step serves the loudness filter, the tone and the hiss.
 """
 
 from __future__ import annotations
 
 import functools
-import math
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
-from rtclassify.alarms.loudness import CELL_S, STEP_CELLS, Energies, k_weighting
+from rtclassify.alarms.loop import LoopFinders
+from rtclassify.alarms.loudness import CELL_S, STEP_CELLS, Energies, LoudnessMeters, k_weighting
+from rtclassify.alarms.steps import Step, Stepper
 from rtclassify.clock import Line
 from rtclassify.labels import DITHERED_ZERO
-from rtclassify.stream import AudioBlock, Legs, Samples
+from rtclassify.overlap import Numbers
+from rtclassify.rounds import rounds
+from rtclassify.stream import AudioBlock, Legs, Loudness, Samples
 
-Spectrum = NDArray[np.complexfloating]
+Spectra = NDArray[np.complexfloating]
+Figures = NDArray[np.float64]
+"""Shape (channels,) or (channels, figures); not a number where a figure means nothing."""
+
+FIGURES = (
+    "digital-silence", "silence", "clipping", "leg-missing", "out-of-phase", "test-tone", "hiss",
+)  # fmt: skip
+"""The kinds of alarms that judge a step by a figure, in the order of `Reading.figures`."""
+
+BATCH = 32
+"""Channels whose spectra are computed at once: about what a core has at hand."""
 
 CLIPPED_STEPS = 20
 """Only what is loud clips, so clipping comes and goes with every syllable."""
@@ -43,200 +55,220 @@ AUDIBLE = 1e-6
 CANCELLED = 1e-3
 """The mix of legs that cancel each other holds less of their energy and cannot stand for them."""
 
+NO_PAIR = (np.nan, np.nan, np.nan)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """What one step of audio is; figures are None where they mean nothing.
+
+class Reading(NamedTuple):
+    """What one step of one channel is.
 
     Args:
         start: First sample.
         end: The index after the last one.
         line: Dates samples; None for recordings.
-        level_dbfs: RMS, of the legs where they are known; None for exact zeros.
-        zero: Whether it is digital zero, dither allowed.
-        cells: K-weighted energies of cells of 10 ms, summed over legs, shape (STEP_CELLS,).
-        tone: Share of the energy in one steady tone, 0 to 1; 0 if its pitch moves or it is quiet.
-        tone_hz: Its frequency.
-        flatness: Of the spectrum, 0 for tones to 0.56 for noise; 0 if it changes or it is quiet.
-        balance_db: How far one leg is below the other.
-        correlation: Of the two legs, -1 to 1.
-        clipped_percent: Share of the last ten seconds that stands still at full scale.
+        figures: Those of `FIGURES`, not a number where they mean nothing. Whether it is digital
+            zero, dither allowed, 0 or 1; RMS in dBFS, of the legs where they are known; percent of
+            the last ten seconds that stand still at full scale; dB by which one leg is below the
+            other; correlation of the two legs, -1 to 1; share of the energy in one steady tone, 0
+            to 1; flatness of the spectrum, 0 for tones to 0.56 for noise. The last two are 0 if
+            they change or it is quiet.
+        tone_hz: Frequency of the tone.
+        likeness: To what was heard before, up to 1; not a number if that was not looked for.
+        period_s: How long ago that was.
     """
 
     start: int
     end: int
     line: Line | None
-    level_dbfs: float | None
-    zero: bool
-    cells: Energies
-    tone: float
+    figures: Sequence[float]
     tone_hz: float
-    flatness: float
-    balance_db: float | None
-    correlation: float | None
-    clipped_percent: float | None
+    likeness: float
+    period_s: float
 
 
-class Meter:
-    """Measure one channel's audio.
+class Meters:
+    """Measure many channels' audio.
 
     Owned by one thread.
 
     Args:
+        channels: Their names.
         rate: Samples per second, at least 8,000.
     """
 
-    def __init__(self, rate: int) -> None:
-        self.cell = round(rate * CELL_S)
-        self.step = self.cell * STEP_CELLS
-        self._response = _response(rate, self.step)
-        self._tail = 2 * (len(self._response) - 1) - self.step
-        self._bin_hz = rate / (self._tail + self.step)
+    def __init__(self, channels: Sequence[str], rate: int) -> None:
+        count, self._cell = len(channels), round(rate * CELL_S)
+        self._step = self._cell * STEP_CELLS
+        self._response = _response(rate, self._step)
+        self._tail = 2 * (len(self._response) - 1) - self._step
+        self._bin_hz = rate / (self._tail + self._step)
         edges = np.geomspace(LOWEST_BAND_HZ, HIGHEST_BAND * rate, BANDS + 1) / self._bin_hz
         self._edges = edges.astype(int)
         self._widths = np.diff(self._edges)
-        self._begin(0)
+        self._numbers = {name: number for number, name in enumerate(channels)}
+        self._steppers = [Stepper(step=self._step, tail=self._tail) for _ in channels]
+        self._loudness = LoudnessMeters(count, cell=self._cell)
+        self._loops = LoopFinders(count)
+        self._clipped = np.full((count, CLIPPED_STEPS), np.nan)
+        self._tones_hz = np.zeros(count)
+        self._bands = np.full((count, BANDS), np.nan, np.float32)
 
-    def _begin(self, start: int) -> None:
-        self.end = start
-        self._start = self._first = -(-start // self.step) * self.step
-        self._parts: list[Samples] = [np.zeros(self._tail, np.float32)]
-        self._held = 0
-        self._legs: list[Legs] = []
-        self._clipped: deque[float] = deque(maxlen=CLIPPED_STEPS)
-        self._tone_hz = 0.0
-        self._bands: NDArray[np.floating] | None = None
+    @property
+    def loudness(self) -> list[Loudness]:
+        """How loud each channel is."""
+        return self._loudness.values
 
-    def push(self, block: AudioBlock) -> list[Reading]:
-        """Take the next block; return the readings that it completes.
+    def end(self, channel: str) -> int:
+        """Return the index after the last sample that was heard of `channel`."""
+        return self._steppers[self._numbers[channel]].end
 
-        A block that is not contiguous with the one before begins anew.
+    def push(self, blocks: Sequence[AudioBlock]) -> list[list[Reading]]:
+        """Take the next blocks of any channels; return the readings that each of them completes.
+
+        A block that is not contiguous with its channel's one before begins anew.
         """
-        if block.start != self.end:
-            self._begin(block.start)
-        self._legs += block.legs
-        self.end = block.end
-        samples = block.samples[max(0, self._first - block.start) :]
-        self._parts.append(samples)
-        self._held += len(samples)
-        if self._held < self.step:
-            return []
-        audio, readings = np.concatenate(self._parts), []
-        while self._held >= self.step:
-            readings.append(self._read(audio[: self._tail + self.step], block.line))
-            audio = audio[self.step :]
-            self._held -= self.step
-        self._parts = [audio]
-        return readings
+        steps: list[Step] = []
+        numbers: list[int] = []
+        counts: list[int] = []
+        for block in blocks:
+            number = self._numbers[block.channel]
+            mine = self._steppers[number].push(block)
+            steps += mine
+            numbers += [number] * len(mine)
+            counts.append(len(mine))
+        readings: list[Reading | None] = [None] * len(steps)
+        for places in rounds(numbers):
+            for first in range(0, len(places), BATCH):
+                batch = places[first : first + BATCH]
+                read = self._read(np.array(numbers)[batch], [steps[place] for place in batch])
+                for place, reading in zip(batch, read, strict=True):
+                    readings[place] = reading
+        told = iter(reading for reading in readings if reading is not None)
+        return [[next(told) for _ in range(count)] for count in counts]
 
-    def _read(self, audio: Samples, line: Line | None) -> Reading:
-        """Read a step of audio, which the tail of what came before precedes."""
-        start, self._start = self._start, self._start + self.step
-        heard = audio[self._tail :]
-        legs = self._legs_until(self._start)
-        square = float(heard @ heard) / self.step
-        squares = legs.squares if legs else (square,)
-        level_dbfs = _decibels(sum(squares) / len(squares))
-        peak = max(float(heard.max()), -float(heard.min()), math.sqrt(max(squares)))
+    def _read(self, channels: Numbers, steps: Sequence[Step]) -> list[Reading]:
+        """Read a step of each of some distinct channels."""
+        self._forget(channels[[step.fresh for step in steps]])
+        audio = np.stack([step.audio for step in steps])
+        heard = audio[:, self._tail :]
+        square = np.einsum("ij,ij->i", heard, heard) / self._step
+        means, greatest = _squares([step.legs for step in steps], square.tolist())
+        peak = np.maximum(np.maximum(heard.max(axis=1), -heard.min(axis=1)), np.sqrt(greatest))
         zero = peak <= DITHERED_ZERO
-        cells, tone, flatness = np.zeros(STEP_CELLS), 0.0, 0.0
-        if not zero:
-            spectrum = np.fft.rfft(audio)
-            cells = _of_both_legs(self._weighted(spectrum), legs)
-            if square > AUDIBLE:
-                tone, flatness = self._colour(spectrum)
-        pair = legs if max(squares) > AUDIBLE else None
-        return Reading(
-            start, self._start, line, level_dbfs, zero, cells, tone, self._tone_hz, flatness,
-            _balance_db(pair), _correlation(pair), self._clipped_percent(legs),
+        pairs = np.array([_pair(step.legs) for step in steps])
+        spectra = scipy.fft.rfft(audio)
+        cells = self._weighted(spectra)
+        cells = np.where(zero[:, np.newaxis], 0.0, _of_both_legs(cells, pairs))
+        tone, flatness = self._colours(channels, spectra, ~zero & (square > AUDIBLE))
+        starts = np.array([step.start for step in steps])
+        self._loudness.add(channels, starts, cells)
+        likeness, period_s = self._loops.add(channels, cells)
+        pairs[greatest <= AUDIBLE] = np.nan
+        figures = np.stack(
+            [
+                zero, np.where(zero, np.nan, _decibels(means)), self._clipping(channels, steps),
+                _balance_db(pairs), _correlation(pairs), tone, flatness,
+            ],
+            axis=1,
         )  # fmt: skip
+        said = (figures, self._tones_hz[channels], likeness, period_s)
+        return [
+            Reading(step.start, step.start + self._step, step.line, *of_one)
+            for step, *of_one in zip(steps, *(each.tolist() for each in said), strict=True)
+        ]
 
-    def _legs_until(self, end: int) -> Legs | None:
-        """Return the mean of what is known of the legs up to `end`, and forget it."""
-        count = next((n for n, legs in enumerate(self._legs) if legs.end > end), len(self._legs))
-        known, self._legs = self._legs[:count], self._legs[count:]
-        return _mean(known) if known else None
+    def _forget(self, channels: Numbers) -> None:
+        """Forget what came before: what follows is not contiguous with it."""
+        if len(channels):
+            self._loudness.restart(channels)
+            self._loops.restart(channels)
+            self._clipped[channels] = np.nan
+            self._tones_hz[channels] = 0.0
+            self._bands[channels] = np.nan
 
-    def _clipped_percent(self, legs: Legs | None) -> float | None:
-        if legs is None:
-            return None
-        self._clipped.append(legs.clipped)
-        return 100.0 * sum(self._clipped) / len(self._clipped)
+    def _weighted(self, spectra: Spectra) -> Energies:
+        """Return the K-weighted energies of each step's cells."""
+        weighted = scipy.fft.irfft(spectra * self._response, self._tail + self._step)
+        cells = weighted[:, self._tail :].reshape(-1, STEP_CELLS, self._cell)
+        return np.asarray(np.einsum("nij,nij->ni", cells, cells), np.float64) / self._cell
 
-    def _weighted(self, spectrum: Spectrum) -> Energies:
-        weighted = np.fft.irfft(spectrum * self._response, self._tail + self.step)[self._tail :]
-        cells = weighted.reshape(STEP_CELLS, self.cell)
-        return np.asarray(np.einsum("ij,ij->i", cells, cells), np.float64) / self.cell
+    def _colours(
+        self, channels: Numbers, spectra: Spectra, audible: NDArray[np.bool_]
+    ) -> tuple[Figures, Figures]:
+        """Return how much of each step is one steady tone, and how flat its spectrum is."""
+        power = np.asarray(spectra.real**2 + spectra.imag**2, np.float32)
+        power[:, : int(LOWEST_TONE_HZ / self._bin_hz)] = 0.0
+        peaks, width = power.argmax(axis=1), int(TONE_HZ / self._bin_hz)
+        total = power.sum(axis=1)
+        near = peaks[:, np.newaxis] + np.arange(-width, width + 1)
+        within = (near >= 0) & (near < power.shape[1])
+        at_peak = np.take_along_axis(power, np.where(within, near, 0), axis=1)
+        share = np.where(within, at_peak, 0.0).sum(axis=1) / np.maximum(total, 1e-30)
+        tones_hz = peaks * self._bin_hz
+        steady = np.abs(tones_hz - self._tones_hz[channels]) < SAME_TONE_HZ
+        bands, flatness = self._flatness(power)
+        change = np.abs(np.log10(bands / self._bands[channels])).sum(axis=1) * 10
+        is_noise = (change <= STEADY_DB * BANDS) & (share < TONAL) & (flatness < SMOOTH)
+        heard = channels[audible]
+        self._tones_hz[heard], self._bands[heard] = tones_hz[audible], bands[audible]
+        return np.where(audible & steady, share, 0.0), np.where(audible & is_noise, flatness, 0.0)
 
-    def _colour(self, spectrum: Spectrum) -> tuple[float, float]:
-        """Return how much of the step is one steady tone, and how flat its spectrum is."""
-        power = spectrum.real**2 + spectrum.imag**2
-        power[: int(LOWEST_TONE_HZ / self._bin_hz)] = 0.0
-        peak, width = int(power.argmax()), int(TONE_HZ / self._bin_hz)
-        total = float(power.sum())
-        share = (
-            float(power[max(0, peak - width) : peak + width + 1].sum()) / total if total else 0.0
-        )
-        before, self._tone_hz = self._tone_hz, peak * self._bin_hz
-        flatness = self._flatness(power)
-        return (
-            share if abs(self._tone_hz - before) < SAME_TONE_HZ else 0.0,
-            flatness if share < TONAL and flatness < SMOOTH else 0.0,
-        )
-
-    def _flatness(self, power: NDArray[np.floating]) -> float:
+    def _flatness(self, power: Samples) -> tuple[Samples, Figures]:
+        """Return the mean power of each spectrum's bands, and the median of their flatness."""
         first, last = self._edges[0], self._edges[-1]
-        within, edges = power[first:last] + np.float32(1e-12), self._edges[:-1] - first
-        bands = np.add.reduceat(within, edges) / self._widths
-        before, self._bands = self._bands, bands
-        if before is None or np.abs(np.log10(bands / before)).sum() * 10 > STEADY_DB * BANDS:
-            return 0.0
-        geometric = np.exp(np.add.reduceat(np.log(within), edges) / self._widths)
-        return float(sorted((geometric / bands).tolist())[BANDS // 2])
+        within, edges = power[:, first:last] + np.float32(1e-12), self._edges[:-1] - first
+        bands = np.asarray(np.add.reduceat(within, edges, axis=1) / self._widths, np.float32)
+        geometric = np.exp(np.add.reduceat(np.log(within), edges, axis=1) / self._widths)
+        return bands, np.sort(geometric / bands, axis=1)[:, BANDS // 2]
+
+    def _clipping(self, channels: Numbers, steps: Sequence[Step]) -> Figures:
+        """Return how much of the last steps, of which the inputs are known, is clipped."""
+        known = [place for place, step in enumerate(steps) if step.legs]
+        percent = np.full(len(steps), np.nan)
+        if known:
+            mine = channels[known]
+            self._clipped[mine, :-1] = self._clipped[mine, 1:]
+            self._clipped[mine, -1] = [legs.clipped for step in steps if (legs := step.legs)]
+            percent[known] = 100.0 * np.nanmean(self._clipped[mine], axis=1)
+        return percent
 
 
 @functools.cache
-def _response(rate: int, step: int) -> Spectrum:
+def _response(rate: int, step: int) -> Spectra:
     """Return the K-weighting's spectrum, for steps that follow a tail of an even total."""
     response = k_weighting(rate)
     size = len(response) + step
-    return np.fft.rfft(response, size + size % 2)
+    return np.asarray(scipy.fft.rfft(response, size + size % 2))
 
 
-def _mean(known: Sequence[Legs]) -> Legs:
-    frames = sum(legs.frames for legs in known)
-    inputs = range(len(known[0].squares))
-    squares = tuple(sum(k.squares[n] * k.frames for k in known) / frames for n in inputs)
-    product = None
-    if known[0].product is not None:
-        product = sum((k.product or 0.0) * k.frames for k in known) / frames
-    clipped = sum(k.clipped * k.frames for k in known) / frames
-    return Legs(known[-1].end, frames, squares, product, clipped)
+def _squares(legs: Sequence[Legs | None], mixed: Sequence[float]) -> tuple[Figures, Figures]:
+    """Return mean and greatest of the inputs' mean squares; of the mix where they are unknown."""
+    squares = [each.squares if each else (mix,) for each, mix in zip(legs, mixed, strict=True)]
+    return np.array([sum(of) / len(of) for of in squares]), np.array([max(of) for of in squares])
 
 
-def _of_both_legs(cells: Energies, legs: Legs | None) -> Energies:
+def _pair(legs: Legs | None) -> tuple[float, float, float]:
+    """Return the mean squares of the two legs and their mean product."""
+    return NO_PAIR if legs is None or legs.product is None else (*legs.squares, legs.product)  # type: ignore[return-value]
+
+
+def _of_both_legs(cells: Energies, pairs: Figures) -> Energies:
     """Scale a mix's energies to the sum of its two legs; those that cancel go unweighted."""
-    if legs is None or legs.product is None:
-        return cells
-    both = sum(legs.squares)
-    mixed = (both + 2 * legs.product) / 4
-    if mixed < CANCELLED * both:
-        return np.full(STEP_CELLS, both)
-    return cells * (both / mixed) if mixed else cells
+    both = pairs[:, 0] + pairs[:, 1]
+    mixed = (both + 2 * pairs[:, 2]) / 4
+    scale = np.divide(both, mixed, out=np.ones_like(both), where=mixed > 0)
+    cancel = mixed < CANCELLED * both
+    return np.where(cancel[:, np.newaxis], both[:, np.newaxis], cells * scale[:, np.newaxis])
 
 
-def _balance_db(legs: Legs | None) -> float | None:
-    if legs is None or legs.product is None:
-        return None
-    quiet, loud = sorted(legs.squares)
-    return 10.0 * math.log10(loud / max(quiet, loud * 1e-12))
+def _balance_db(pairs: Figures) -> Figures:
+    quiet, loud = pairs[:, :2].min(axis=1), pairs[:, :2].max(axis=1)
+    return np.asarray(10.0 * np.log10(loud / np.maximum(quiet, loud * 1e-12)))
 
 
-def _correlation(legs: Legs | None) -> float | None:
-    if legs is None or legs.product is None or not all(legs.squares):
-        return None
-    return legs.product / math.sqrt(math.prod(legs.squares))
+def _correlation(pairs: Figures) -> Figures:
+    squares = pairs[:, 0] * pairs[:, 1]
+    return np.where(squares > 0, pairs[:, 2] / np.sqrt(np.where(squares > 0, squares, 1.0)), np.nan)
 
 
-def _decibels(square: float) -> float | None:
-    return 10.0 * math.log10(square) if square > 0.0 else None
+def _decibels(squares: Figures) -> Figures:
+    return 10.0 * np.log10(squares, out=np.full(len(squares), np.nan), where=squares > 0)

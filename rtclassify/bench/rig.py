@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import zmq
@@ -75,7 +76,7 @@ class Rig:
             engine.description, engine.grid, Graphs(**graphs), hop=engine.hop, runs_on=""
         )
         names = [f"channel-{number}" for number in range(channels)]
-        watches = {name: self._watch(name, engine.rate) for name in names}
+        overseer = self._watch(names, engine.rate)
         cards = [names[first : first + INPUTS] for first in range(0, channels, INPUTS)]
         self._hop = engine.hop
         self._first_end = engine.hop + engine.window % engine.hop
@@ -86,7 +87,7 @@ class Rig:
         }
         self._phases = [phases[card[0]] for card in cards]
         self._pipeline = Pipeline(
-            WholeWindows(timed) if whole else timed, names, LabelSettings(), watches, phases=phases
+            WholeWindows(timed) if whole else timed, names, LabelSettings(), overseer, phases=phases
         )
         self._cards = [
             Converter(
@@ -108,10 +109,12 @@ class Rig:
         """Turns that a hop of all channels takes."""
         return len(self._cards)
 
-    def _watch(self, name: str, rate: int) -> Watch:
-        watch = Watch(name, rate=rate, settings=AlarmSettings(), utc=SystemClock().utc)
-        for method in ("measure", "judge", "labelled"):
-            setattr(watch, method, self.stopwatch.timed(WATCH, getattr(watch, method)))
+    def _watch(self, names: Sequence[str], rate: int) -> Watch:
+        watch = Watch(dict.fromkeys(names, AlarmSettings()), rate=rate, utc=SystemClock().utc)
+        timed = partial(self.stopwatch.timed, WATCH)
+        of_one = [(watch[name], method) for name in names for method in ("judge", "labelled")]
+        for part, method in [(watch, "measure"), *of_one]:
+            setattr(part, method, timed(getattr(part, method)))
         return watch
 
     def turn(self) -> tuple[float, list[Event]]:

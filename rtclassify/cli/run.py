@@ -185,9 +185,10 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
-        begin, watches = stack.enter_context(helpers()), _watches(channels, settings, info, clock)
+        begin, watch = stack.enter_context(helpers()), _watch(channels, settings, info, clock)
+        names = [channel.name for channel in channels]
         thinking = pipeline.Pipeline(
-            engine, [*watches], settings.labels, watches, phases=phases, begin=begin
+            engine, names, settings.labels, watch, phases=phases, begin=begin
         )
         stack.enter_context(loaded_for_good())
         service.ready()
@@ -217,17 +218,13 @@ def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) 
     return journal
 
 
-def _watches(
+def _watch(
     channels: Sequence[ChannelSettings], settings: Settings, info: StreamInfo, clock: Clock
-) -> dict[str, Watch]:
+) -> Watch:
     from rtclassify.alarms.watch import Watch
 
-    return {
-        channel.name: Watch(
-            channel.name, rate=info.rate, settings=alarms_of(channel, settings), utc=clock.utc
-        )
-        for channel in channels
-    }
+    kinds = {channel.name: alarms_of(channel, settings) for channel in channels}
+    return Watch(kinds, rate=info.rate, utc=clock.utc)
 
 
 def alarms_of(channel: ChannelSettings, settings: Settings) -> AlarmSettings:

@@ -75,7 +75,6 @@ class LegMeter:
         return [
             Legs(
                 end,
-                self._length,
                 tuple([products[leg][leg] for leg in mix]),
                 products[mix[0]][mix[1]] if len(mix) == STEREO else None,
                 _clipped(self._cell[:, mix]) if clipped else 0.0,
