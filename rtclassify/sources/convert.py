@@ -19,7 +19,7 @@ import soxr
 from rtclassify.clock import Line
 from rtclassify.errors import SourceError
 from rtclassify.sources import Tap
-from rtclassify.sources.legs import LegMeter
+from rtclassify.sources.legs import Columns, LegMeter, columns
 from rtclassify.stream import AudioBlock, Gap, Item, Legs, Samples
 
 QUALITY = "HQ"
@@ -189,8 +189,8 @@ class Converter:
         if len(self._sums) == 1:
             return _mean(frames, self._sums[0][1:])
         mixed = np.empty((len(frames), len(self._taps)), np.float32)
-        for columns, *inputs in self._sums:
-            mixed[:, columns] = _mean(frames, inputs)
+        for places, *inputs in self._sums:
+            mixed[:, places] = _mean(frames, inputs)
         return mixed
 
     def _legs_until_end(self) -> Sequence[tuple[Legs, ...]]:
@@ -201,33 +201,22 @@ class Converter:
         return [*zip(*known, strict=True)] or [()] * len(self._taps)
 
 
-Columns = slice | list[int]
-
-
 def _sums(mixes: Sequence[Sequence[int]]) -> list[list[Columns]]:
     """Group mixes of equally many inputs: their places, and the first, second, … inputs."""
     groups: dict[int, list[int]] = {}
     for place, mix in enumerate(mixes):
         groups.setdefault(len(mix), []).append(place)
     return [
-        [_columns(places), *(_columns([mixes[p][n] for p in places]) for n in range(count))]
+        [columns(places), *(columns([mixes[p][n] for p in places]) for n in range(count))]
         for count, places in groups.items()
     ]
-
-
-def _columns(numbers: list[int]) -> Columns:
-    """Return evenly spaced numbers as a slice, which takes a view where a list takes a copy."""
-    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
-    if step > 0 and numbers == [*range(numbers[0], numbers[-1] + 1, step)]:
-        return slice(numbers[0], numbers[-1] + 1, step)
-    return numbers
 
 
 def _mean(frames: Samples, inputs: Sequence[Columns]) -> Samples:
     """Add one after the other: numpy's own sum would depend on how many frames there are."""
     total = frames[:, inputs[0]]
-    for columns in inputs[1:]:
-        total = total + frames[:, columns]
+    for more in inputs[1:]:
+        total = total + frames[:, more]
     return total / np.float32(len(inputs)) if len(inputs) > 1 else total
 
 

@@ -43,7 +43,10 @@ class LegMeter:
         index: Callable[[int], int],
     ) -> None:
         self._mixes = [tuple(mix) for mix in mixes]
+        pairs = [mix for mix in mixes if len(mix) == STEREO]
+        self._left, self._right = (columns([pair[leg] for pair in pairs]) for leg in range(STEREO))
         self._length = round(CELL_S * rate)
+        self._mean = np.full(self._length, 1.0 / self._length, np.float32)
         self._cell: Samples = np.empty((self._length, inputs), np.float32)
         self._filled = 0
         self._peak = 0.0
@@ -70,17 +73,29 @@ class LegMeter:
         return cells
 
     def _measured(self) -> list[Legs]:
-        end, products = self._index(self._end), (self._cell.T @ self._cell / self._length).tolist()
-        clipped = self._peak >= FULL_SCALE
+        end, cell, clipped = self._index(self._end), self._cell, self._peak >= FULL_SCALE
+        squares = (self._mean @ (cell * cell)).tolist()
+        products = iter((self._mean @ (cell[:, self._left] * cell[:, self._right])).tolist())
         return [
             Legs(
                 end,
-                tuple([products[leg][leg] for leg in mix]),
-                products[mix[0]][mix[1]] if len(mix) == STEREO else None,
-                _clipped(self._cell[:, mix]) if clipped else 0.0,
+                tuple([squares[leg] for leg in mix]),
+                next(products) if len(mix) == STEREO else None,
+                _clipped(cell[:, mix]) if clipped else 0.0,
             )
             for mix in self._mixes
         ]
+
+
+Columns = slice | list[int]
+
+
+def columns(numbers: list[int]) -> Columns:
+    """Return evenly spaced numbers as a slice, which takes a view where a list takes a copy."""
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    if numbers and step > 0 and numbers == [*range(numbers[0], numbers[-1] + 1, step)]:
+        return slice(numbers[0], numbers[-1] + 1, step)
+    return numbers
 
 
 def _clipped(legs: Samples) -> float:
