@@ -12,13 +12,17 @@ from rtclassify.errors import UsageError
 from rtclassify.probe import prove
 
 
-def open_engine(model: str, *, hop_s: float | None = None, device: str = "auto") -> Engine:
+def open_engine(
+    model: str, *, hop_s: float | None = None, device: str = "auto", threads: int | None = None
+) -> Engine:
     """Load a bundle, choose the device and warm up.
 
     Args:
         model: A bundle's name or path.
         hop_s: Seconds from one label to the next; None takes the bundle's own.
         device: ``auto`` takes a GPU where there is one, ``cpu`` never does, ``gpu`` must.
+        threads: How many compute on a CPU, the same for each engine of a process; None leaves
+            that to TensorFlow.
 
     Raises:
         BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
@@ -26,6 +30,8 @@ def open_engine(model: str, *, hop_s: float | None = None, device: str = "auto")
     """
     path = find(model)
     hop = describe(path).hop_samples(hop_s)
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
     runs_on = choose_device(device)
     bundle = bundles.read(path)
     engine = engine_of(bundle, hop=hop, runs_on=runs_on)

@@ -6,6 +6,7 @@ shows in its events. `run` is the one loop around it, for the daemon and for rec
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -112,15 +113,32 @@ class Pipeline:
 
         Events are in order within each channel.
         """
+        return self.take(items)()
+
+    def take(self, items: Sequence[Item]) -> Callable[[], list[Event]]:
+        """As `push`, but only begin to score them; return what tells what they bring about.
+
+        More may be taken meanwhile. What was taken first is told first.
+        """
         listened = [(item, self._listen(item)) for item in items]
-        heard: dict[str, list[News]] = {item.channel: [] for item in items}
-        windows: dict[str, list[Window]] = {channel: [] for channel in heard}
+        windows: dict[str, list[Window]] = {item.channel: [] for item in items}
         for item, news in listened:
             windows[item.channel] += [
                 n.window for n in news if isinstance(n, HeardHop) and n.window is not None
             ]
         scores = self._begin(partial(self._scores, [w for ws in windows.values() for w in ws]))
-        blocks = [item for item in items if isinstance(item, AudioBlock)] if self._watch else []
+        counts = {channel: len(of_one) for channel, of_one in windows.items()}
+        return partial(self._told, listened, counts, scores)
+
+    def _told(
+        self,
+        listened: Sequence[tuple[Item, Sequence[News]]],
+        windows: Mapping[str, int],
+        scores: Callable[[], Samples],
+    ) -> list[Event]:
+        """Return what items bring about, of so many windows of each channel."""
+        heard: dict[str, list[News]] = {channel: [] for channel in windows}
+        blocks = [item for item, _ in listened if isinstance(item, AudioBlock)]
         readings = iter(self._watch.measure(blocks) if self._watch else [])
         for item, news in listened:
             of_item = next(readings, []) if isinstance(item, AudioBlock) else []
@@ -129,7 +147,7 @@ class Pipeline:
         first = 0
         for channel, of_one in heard.items():
             turns.append(_Turn(channel, iter(of_one), first))
-            first += len(windows[channel])
+            first += windows[channel]
         told = scores()
         events: list[Event] = []
         while turns := [turn for turn in turns if self._until_window(turn, events)]:
@@ -249,7 +267,7 @@ def run(
     clock: Clock,
     wakeup: Wakeup,
     turn: Callable[[], bool],
-    begin: Begin[Sequence[Item]] | None = None,
+    ahead: bool = False,
 ) -> None:
     """Move audio from open sources through the pipeline to open sinks until there is no more.
 
@@ -260,34 +278,37 @@ def run(
         clock: Paces heartbeats.
         wakeup: Rung by live sources when audio is there.
         turn: Called at each turn of the loop; says whether to go on.
-        begin: As for `Pipeline`; if given, sources are read ahead while there is much to do.
+        ahead: Whether to read sources again while the network is at work on what they brought.
 
     Raises:
         SourceError: If a recording turns out to be unreadable.
         SinkError: If a sink is gone for good.
     """
 
-    def read() -> list[Item]:
-        return [item for source in sources for item in source.read()]
+    def take() -> bool:
+        items = [item for source in sources for item in source.read()]
+        if items:
+            taken.append(pipeline.take(items))
+        return bool(items)
 
     def send(events: Sequence[Event]) -> None:
         for sink in sinks:
             sink.send(events)
 
-    beat = clock.now()
-    ahead: Callable[[], Sequence[Item]] | None = None
+    beat, taken = clock.now(), deque[Callable[[], list[Event]]]()
     try:
-        while turn() and (ahead or not all(source.ended for source in sources)):
-            items = (ahead() if ahead else []) or read()
-            ahead = begin(read) if begin and items else None
-            events = pipeline.push(items)
+        while turn() and (taken or not all(source.ended for source in sources)):
+            while len(taken) < 1 + ahead and take():
+                pass
+            idle = not taken
+            events = [] if idle else taken.popleft()()
             if clock.now() >= beat:
                 events += pipeline.beat(clock.now())
                 beat = max(beat + HEARTBEAT_S, clock.now())
             send(events)
-            if not items and not all(source.ended for source in sources):
+            if idle and not all(source.ended for source in sources):
                 wakeup.wait(TURN_S)
-        if ahead:
-            send(pipeline.push(ahead()))
     finally:
+        while taken:
+            send(taken.popleft()())
         send([*pipeline.finish(), Heartbeat(pipeline.status)])

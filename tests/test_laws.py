@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
 from rtclassify.errors import SourceError
-from rtclassify.pipeline import Pipeline, run
+from rtclassify.pipeline import Begin, Pipeline, run
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import (
@@ -50,9 +49,11 @@ def classifier(*, window: int = WINDOW, hop: int = HOP) -> EnvelopeClassifier:
     return EnvelopeClassifier(rate=RATE, window=window, hop=hop, cell=CELL)
 
 
-def pipeline(*channels: str, final_after_s: float = 0.3) -> Pipeline:
+def pipeline(
+    *channels: str, final_after_s: float = 0.3, begin: Begin[Samples] | None = None
+) -> Pipeline:
     settings = LabelSettings(min_segment_s=0.3, silence_after_s=0.4, final_after_s=final_after_s)
-    return Pipeline(classifier(), channels or ("a",), settings)
+    return Pipeline(classifier(), channels or ("a",), settings, begin=begin)
 
 
 @st.composite
@@ -247,23 +248,23 @@ def test_the_loop_ends_cleanly_at_any_turn(audio: Samples, stop: int) -> None:
 
 
 def test_the_loop_says_the_same_when_sources_are_read_ahead() -> None:
-    """With threads, and stopped while something that was read ahead is still to be heard."""
+    """With a thread, and stopped while something that was read ahead is still to be heard."""
     audio = np.concatenate([np.full(300, value) for value in SCENES.values()]).astype(np.float32)
 
-    def said(begin: Any, stop: int) -> list[Event]:
+    def said(stop: int, begin: Begin[Samples] | None = None) -> list[Event]:
         script = [[block(audio, *piece)] for piece in pieces(len(audio), 25)]
         sink, turns = MemorySink(), iter(range(stop))
         run(
-            [ScriptedSource(script, ["a"])], pipeline(), [sink], clock=ManualClock(),
-            wakeup=Wakeup(), turn=lambda: next(turns, None) is not None, begin=begin,
+            [ScriptedSource(script, ["a"])], pipeline(begin=begin), [sink], clock=ManualClock(),
+            wakeup=Wakeup(), turn=lambda: next(turns, None) is not None, ahead=bool(begin),
         )  # fmt: skip
         return [event for event in sink.events if not isinstance(event, Heartbeat)]
 
-    with ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as thread:
         for stop in (1, 2, 17, 1000):
             # What was read ahead when it is stopped is heard all the same.
-            ahead = min(stop + 1, len(audio) // 25)
-            assert said(lambda work: threads.submit(work).result, stop) == said(None, ahead)
+            heard = min(stop + 1, len(audio) // 25)
+            assert said(stop, lambda work: thread.submit(work).result) == said(heard)
 
 
 def test_a_source_that_breaks_while_it_is_read_ahead_still_lets_the_end_be_told() -> None:
@@ -282,10 +283,10 @@ def test_a_source_that_breaks_while_it_is_read_ahead_still_lets_the_end_be_told(
     sink = MemorySink()
     audio = np.full(3 * WINDOW, 0.1, np.float32)
     script = [[block(audio, *piece)] for piece in pieces(len(audio), 50)]
-    with pytest.raises(SourceError, match="torn"), ThreadPoolExecutor(1) as threads:
+    with pytest.raises(SourceError, match="torn"):
         run(
             [Breaking(script, ["a"])], pipeline(), [sink], clock=ManualClock(), wakeup=Wakeup(),
-            turn=lambda: True, begin=lambda work: threads.submit(work).result,
+            turn=lambda: True, ahead=True,
         )  # fmt: skip
 
     segments = [event for event in sink.events if isinstance(event, Segment)]

@@ -1,7 +1,8 @@
-"""How the daemon drives the loop: threads that help, turns that are shared."""
+"""How the daemon drives the loop: a thread that helps, turns that are shared."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,18 +11,23 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-HELPERS = 2
-"""One runs the network while channels are watched, one reads sources ahead."""
-
 PACE_S = 0.05
 """What comes due meanwhile shares a turn, and a batch of the network."""
 
 
 @contextmanager
-def helpers() -> Iterator[Callable[[Callable[[], T]], Callable[[], T]]]:
-    """Yield what begins work in another thread and returns what waits for it: see `Pipeline`."""
-    with ThreadPoolExecutor(HELPERS, "helper") as threads:
-        yield lambda work: threads.submit(work).result
+def helper() -> Iterator[Callable[[Callable[[], T]], Callable[[], T]]]:
+    """Yield what begins work in another thread and returns what waits for it: see `Pipeline`.
+
+    It is one thread, so that pieces of work are done in order.
+    """
+    with ThreadPoolExecutor(1, "helper") as thread:
+        yield lambda work: thread.submit(work).result
+
+
+def spare_cores() -> int:
+    """Return how many cores the network may use, so that one is left for all else."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def paced(turn: Callable[[], bool]) -> Callable[[], bool]:

@@ -36,8 +36,17 @@ def load_engine(
         return open_engine(model, hop_s=hop_s, device=device, runtime=runtime)
 
 
-def open_engine(model: str, *, hop_s: float | None, device: Device, runtime: Runtime) -> Engine:
+def open_engine(
+    model: str,
+    *,
+    hop_s: float | None,
+    device: Device,
+    runtime: Runtime,
+    threads: int | None = None,
+) -> Engine:
     """Open the engine on one of the runtimes.
+
+    `threads` is how many TensorFlow computes with; the light runtime has one.
 
     Raises:
         BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
@@ -53,7 +62,7 @@ def open_engine(model: str, *, hop_s: float | None, device: Device, runtime: Run
             return litert.open_engine(model, hop_s=hop_s)
     with tensorflow(), _missing("matplotlib", "pandas"):
         from rtclassify import inference
-    return inference.open_engine(model, hop_s=hop_s, device=device)
+    return inference.open_engine(model, hop_s=hop_s, device=device, threads=threads)
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     Sources open before the model loads, so that the first window fills meanwhile.
     """
     from rtclassify import pipeline
-    from rtclassify.cli.driving import helpers, paced
+    from rtclassify.cli.driving import helper, paced, spare_cores
     from rtclassify.cli.loading import open_engine
     from rtclassify.cli.log import LogSink
     from rtclassify.clock import timekeeping
@@ -181,11 +181,12 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
                 hop_s=settings.hop_s,
                 device=settings.device,
                 runtime=settings.runtime,
+                threads=spare_cores(),
             )
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
-        begin, watch = stack.enter_context(helpers()), _watch(channels, settings, info, clock)
+        begin, watch = stack.enter_context(helper()), _watch(channels, settings, info, clock)
         names = [channel.name for channel in channels]
         thinking = pipeline.Pipeline(
             engine, names, settings.labels, watch, phases=phases, begin=begin
@@ -193,7 +194,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         stack.enter_context(loaded_for_good())
         service.ready()
         turn = paced(service.turn)
-        pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, begin=begin)
+        pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, ahead=True)
     return engine
 
 
