@@ -31,9 +31,12 @@ def bundle(
 
 
 def untrained(
-    path: Path, frontend_name: str = "log_stft", network_name: str = "column_cnn"
+    path: Path,
+    frontend_name: str = "log_stft",
+    network_name: str = "column_cnn",
+    **settings_of_frontend: int,
 ) -> Path:
-    frontend, network = FRONTENDS[frontend_name](), NETWORKS[network_name]()
+    frontend, network = FRONTENDS[frontend_name](**settings_of_frontend), NETWORKS[network_name]()
     frames = frame_count(frontend, frontend.window)
     model = network.build(frames=frames, bands=frontend.bands, labels=2)
     bundles.save(
