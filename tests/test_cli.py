@@ -223,14 +223,16 @@ def in_process(*arguments: object) -> None:
     app([*map(str, arguments)], standalone_mode=False)
 
 
-def test_standard_input_is_labelled_like_the_file(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_standard_input_is_labelled_like_the_file(
+    tmp_path: Path, light_model: tuple[str, ...]
+) -> None:
     path = wav(tmp_path / "a.wav")
 
     piped = subprocess.run(
-        command("classify", "-", "--model", tiny_bundle), input=path.read_bytes(), env=ENVIRONMENT,
+        command("classify", "-", *light_model), input=path.read_bytes(), env=ENVIRONMENT,
         capture_output=True, timeout=120, check=False,
     )  # fmt: skip
-    in_process("classify", path, "--model", tiny_bundle, "-o", tmp_path / "a.jsonl")
+    in_process("classify", path, *light_model, "-o", tmp_path / "a.jsonl")
 
     assert (piped.returncode, piped.stderr) == (0, b"")
     said = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]

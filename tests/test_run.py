@@ -141,9 +141,9 @@ def test_a_source_that_is_away_does_not_stop_the_others(
 def test_an_alarm_reaches_the_stream_the_log_and_a_command_and_is_cleared_at_the_end(
     tmp_path: Path, light_model: tuple[str, ...]
 ) -> None:
-    soundfile.write(tmp_path / "tone.wav", 0.1 * np.sin(np.arange(4 * RATE) / 4), RATE)
+    soundfile.write(tmp_path / "tone.wav", 0.1 * np.sin(np.arange(3 * RATE) / 4), RATE)
     (tmp_path / "settings.toml").write_text(
-        '[alarms]\ncommand = ["/bin/sh", "-c", "cat >> told"]\n[alarms.test-tone]\ntrigger_s = 2\n'
+        '[alarms]\ncommand = ["/bin/sh", "-c", "cat >> told"]\n[alarms.test-tone]\ntrigger_s = 1\n'
         '[[channel]]\nname = "main"\nsource = "tone.wav"\n'
     )
     with started(tmp_path, *light_model, "--config", "settings.toml") as daemon:
