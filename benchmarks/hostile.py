@@ -10,7 +10,7 @@ or final.
 Ends with an error if a label is missing on the stream, or if within a minute after the siege the
 journal is not written again, with every label in it, or the broker gets no messages.
 
-    python benchmarks/hostile.py [--seconds 30] [--model NAME]
+    python benchmarks/hostile.py [--seconds 30] [--model NAME] [--runtime litert]
 """
 
 from __future__ import annotations
@@ -54,22 +54,26 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=30.0)
     options.add_argument("--model", default=str(ROOT / "models/speech-music"))
+    options.add_argument("--runtime", default="tensorflow")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as name, DeafHook() as hook:
         folder = Path(name)
         broker = Broker(folder)
         broker.start()
         try:
-            measure(folder, broker, hook, model=chosen.model, seconds=chosen.seconds)
+            labelling = f'model = "{chosen.model}"\nruntime = "{chosen.runtime}"\n'
+            measure(folder, broker, hook, labelling=labelling, seconds=chosen.seconds)
         finally:
             broker.go_on()
             broker.stop()
 
 
-def measure(folder: Path, broker: Broker, hook: DeafHook, *, model: str, seconds: float) -> None:
+def measure(
+    folder: Path, broker: Broker, hook: DeafHook, *, labelling: str, seconds: float
+) -> None:
     """Run the daemon in peace, besieged, and in peace again; print what became of its labels."""
     stream, replay, status = (free_port() for _ in range(3))
-    settle(folder, model=model, ports=(stream, replay, status), broker=broker.port, hook=hook.port)
+    settle(folder, labelling, ports=(stream, replay, status), broker=broker.port, hook=hook.port)
     daemon = subprocess.Popen([sys.executable, "-m", "rtclassify", "run"], cwd=folder)
     siege = Siege(folder, daemon.pid, stream, replay, status, broker)
     try:
@@ -97,7 +101,7 @@ def measure(folder: Path, broker: Broker, hook: DeafHook, *, model: str, seconds
 
 
 def settle(
-    folder: Path, *, model: str, ports: tuple[int, int, int], broker: int, hook: int
+    folder: Path, labelling: str, *, ports: tuple[int, int, int], broker: int, hook: int
 ) -> None:
     """Write keys and settings."""
     clients = folder / "clients"
@@ -107,7 +111,7 @@ def settle(
     shutil.copy(folder / "anna.key", clients)
     stream, replay, status = ports
     (folder / "rtclassify.toml").write_text(
-        f'model = "{model}"\npublish = "tcp://127.0.0.1:{stream}"\nstatus = "127.0.0.1:{status}"\n'
+        f'{labelling}publish = "tcp://127.0.0.1:{stream}"\nstatus = "127.0.0.1:{status}"\n'
         f'replay = "tcp://127.0.0.1:{replay}"\nsinks = ["mqtt://127.0.0.1:{broker}"]\n'
         '[journal]\npath = "journal"\n'
         '[security]\nserver_key = "server.key_secret"\nclients = "clients"\n'

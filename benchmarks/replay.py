@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -41,7 +42,6 @@ LONGEST_S = 4.0
 """Seconds between two troubles, at most."""
 
 FLUSH_S = 0.05
-FIELDS = 3
 
 
 def main() -> None:
@@ -167,11 +167,9 @@ class Subject:
 
     def has_all(self, each: int) -> bool:
         """Return whether the last of `each` labels of every channel is accounted for."""
-        with self._record.open("rb") as file:
-            file.seek(max(0, self._record.stat().st_size - 4096))
-            lines = file.read().decode().splitlines()
-        ends = {line.split()[0]: line.split()[-1] for line in lines if len(line.split()) == FIELDS}
-        return all(ends.get(f"label/{channel}/") == str(each) for channel in CHANNELS)
+        record = self._record.read_text()
+        ends = (rf"^label/{channel}/ \S+ {each}$" for channel in CHANNELS)
+        return all(re.search(end, record, re.MULTILINE) for end in ends)
 
     def said(self) -> str:
         """Return how much it heard and how much it knows that it missed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
 from collections import Counter
@@ -35,20 +36,18 @@ def memory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model that loads and answers as a trained one does."""
+    """An untrained model that loads and answers as a trained one does; its window is a second."""
     from test_engine import untrained
 
-    return untrained(tmp_path_factory.mktemp("bundles") / "tiny")
+    return untrained(tmp_path_factory.mktemp("bundles") / "tiny", window=16_000)
 
 
 @pytest.fixture(scope="session")
-def light_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+def light_model(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """Options for the same on the light runtime, which starts in a fraction of the time."""
-    from test_engine import untrained
-
     from rtclassify import bundle, conversion
 
-    path = untrained(tmp_path_factory.mktemp("bundles") / "tiny")
+    path = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("light") / "tiny")
     conversion.export(bundle.read(path))
     return ("--model", str(path), "--runtime", "litert")
 

@@ -16,11 +16,11 @@ from rtclassify.errors import SinkError, UsageError
 
 
 def test_killed_at_any_moment_it_goes_on_and_does_nothing_twice(
-    tmp_path: Path, tiny_bundle: Path
+    tmp_path: Path, light_model: tuple[str, ...]
 ) -> None:
     names = [f"{number % 3}/{number}.wav" for number in range(24)]
     archive(tmp_path / "in", *names, seconds=30.0)
-    order = command("classify", tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_bundle)
+    order = command("classify", tmp_path / "in", "-o", tmp_path / "out", *light_model)
     with subprocess.Popen(
         [*order, "--jobs", "2"], env=ENVIRONMENT, stderr=subprocess.PIPE
     ) as first:
@@ -84,12 +84,12 @@ def test_ctrl_c_while_the_model_loads_says_nothing(tmp_path: Path, tiny_bundle: 
 
 
 def test_a_disk_that_takes_no_more_ends_the_run_with_one_sentence(
-    tmp_path: Path, tiny_bundle: Path
+    tmp_path: Path, light_model: tuple[str, ...]
 ) -> None:
     archive(tmp_path / "in", "a.wav", seconds=600.0)
 
     done = subprocess.run(
-        command("classify", tmp_path / "in", "-o", tmp_path / "out", "--model", tiny_bundle),
+        command("classify", tmp_path / "in", "-o", tmp_path / "out", *light_model),
         env=ENVIRONMENT, capture_output=True, text=True, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64_000, 64_000)),
     )  # fmt: skip

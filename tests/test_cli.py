@@ -16,7 +16,6 @@ from typing import IO
 import numpy as np
 import pytest
 import soundfile
-from test_engine import untrained
 
 from rtclassify.cli import app
 from rtclassify.errors import BundleError, SinkError, SourceError, UsageError
@@ -40,11 +39,6 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
         command(*arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True,
         timeout=120, check=False,
     )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def noise(seconds: float, *, rate: int = RATE, channels: int = 1) -> np.ndarray:
@@ -174,7 +168,7 @@ def bad_recordings(folder: Path) -> dict[str, str]:
 
 
 def test_bad_recordings_get_one_sentence_each_and_the_others_are_labelled(
-    tmp_path: Path, model: Path
+    tmp_path: Path, light_model: tuple[str, ...]
 ) -> None:
     bad = bad_recordings(tmp_path)
     odd = [
@@ -183,7 +177,7 @@ def test_bad_recordings_get_one_sentence_each_and_the_others_are_labelled(
         wav(tmp_path / "good.wav").rename(tmp_path / "wrong.mp3"),
     ]
 
-    done = run("classify", *bad, *odd, "--model", model, cwd=tmp_path)
+    done = run("classify", *bad, *odd, *light_model, cwd=tmp_path)
 
     assert done.returncode == SourceError.exit_code
     said = complaints(done.stderr)
@@ -197,7 +191,9 @@ def test_bad_recordings_get_one_sentence_each_and_the_others_are_labelled(
     assert list(dict.fromkeys(x["path"] for x in labels)) == [str(path) for path in odd]
 
 
-def test_damage_is_told_and_what_is_whole_is_labelled(tmp_path: Path, model: Path) -> None:
+def test_damage_is_told_and_what_is_whole_is_labelled(
+    tmp_path: Path, light_model: tuple[str, ...]
+) -> None:
     holes = noise(7.0)
     holes[1_000:2_000] = np.nan
     soundfile.write(tmp_path / "holes.wav", holes, RATE, subtype="FLOAT")
@@ -213,7 +209,7 @@ def test_damage_is_told_and_what_is_whole_is_labelled(tmp_path: Path, model: Pat
     (tmp_path / "scratched.mp3").write_bytes(scratched)
 
     names = ("holes.wav", "cut.wav", "scratched.mp3")
-    done = run("classify", *names, "--model", model, cwd=tmp_path)
+    done = run("classify", *names, *light_model, cwd=tmp_path)
 
     assert done.returncode == 0
     assert {name for name in names if any(s.startswith(name) for s in complaints(done.stderr))} == {
@@ -227,14 +223,16 @@ def in_process(*arguments: object) -> None:
     app([*map(str, arguments)], standalone_mode=False)
 
 
-def test_standard_input_is_labelled_like_the_file(tmp_path: Path, model: Path) -> None:
+def test_standard_input_is_labelled_like_the_file(
+    tmp_path: Path, light_model: tuple[str, ...]
+) -> None:
     path = wav(tmp_path / "a.wav")
 
     piped = subprocess.run(
-        command("classify", "-", "--model", model), input=path.read_bytes(), env=ENVIRONMENT,
+        command("classify", "-", *light_model), input=path.read_bytes(), env=ENVIRONMENT,
         capture_output=True, timeout=120, check=False,
     )  # fmt: skip
-    in_process("classify", path, "--model", model, "-o", tmp_path / "a.jsonl")
+    in_process("classify", path, *light_model, "-o", tmp_path / "a.jsonl")
 
     assert (piped.returncode, piped.stderr) == (0, b"")
     said = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
@@ -243,27 +241,29 @@ def test_standard_input_is_labelled_like_the_file(tmp_path: Path, model: Path) -
     ]
 
 
-def test_output_goes_where_it_is_told_in_the_format_it_is_told(tmp_path: Path, model: Path) -> None:
+def test_output_goes_where_it_is_told_in_the_format_it_is_told(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
     path = wav(tmp_path / "a.wav")
 
-    in_process("classify", path, "--model", model, "-f", "audacity", "-o", tmp_path / "a.txt")
+    in_process("classify", path, "--model", tiny_bundle, "-f", "audacity", "-o", tmp_path / "a.txt")
 
     segments = [line.split("\t") for line in (tmp_path / "a.txt").read_text().splitlines()]
     assert (segments[0][0], segments[-1][1]) == ("0.000000", "7.000000")
 
 
-def test_a_hop_that_does_not_fit_names_those_that_do(tmp_path: Path, model: Path) -> None:
-    done = run("classify", wav(tmp_path / "a.wav"), "--model", model, "--hop", "0.33")
+def test_a_hop_that_does_not_fit_names_those_that_do(tmp_path: Path, tiny_bundle: Path) -> None:
+    done = run("classify", wav(tmp_path / "a.wav"), "--model", tiny_bundle, "--hop", "0.33")
 
     assert done.returncode == BundleError.exit_code
     assert "use 0.3 or 0.4 s" in complaints(done.stderr)[0]
 
 
 @contextmanager
-def endless(model: Path) -> Iterator[subprocess.Popen[bytes]]:
+def endless(*model: object) -> Iterator[subprocess.Popen[bytes]]:
     """Label a recording that has begun and does not end."""
     with subprocess.Popen(
-        command("classify", "-", "--model", model), env=ENVIRONMENT, stdin=subprocess.PIPE,
+        command("classify", "-", *model), env=ENVIRONMENT, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         stdin, _, _ = pipes(process)
@@ -290,8 +290,8 @@ def wav_header(*, seconds: int) -> bytes:
     return head + form + struct.pack("<4sI", b"data", size)
 
 
-def test_ctrl_c_ends_with_130_and_whole_lines(model: Path) -> None:
-    with endless(model) as process:
+def test_ctrl_c_ends_with_130_and_whole_lines(tiny_bundle: Path) -> None:
+    with endless("--model", tiny_bundle) as process:
         _, stdout, stderr = pipes(process)
         first = stdout.readline()
 
@@ -303,8 +303,8 @@ def test_ctrl_c_ends_with_130_and_whole_lines(model: Path) -> None:
         assert labels[0]["start_s"] == 0.0
 
 
-def test_a_reader_that_has_seen_enough_ends_it_without_a_word(model: Path) -> None:
-    with endless(model) as process:
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word(light_model: tuple[str, ...]) -> None:
+    with endless(*light_model) as process:
         stdin, stdout, stderr = pipes(process)
         stdout.readline()
 
@@ -316,19 +316,19 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word(model: Path) -> No
         assert (process.wait(60), stderr.read()) == (1, b"")
 
 
-def test_inspect_writes_one_picture_and_says_where(tmp_path: Path, model: Path) -> None:
-    done = run("inspect", wav(tmp_path / "a.wav"), "--model", model, cwd=tmp_path)
+def test_inspect_writes_one_picture_and_says_where(tmp_path: Path, tiny_bundle: Path) -> None:
+    done = run("inspect", wav(tmp_path / "a.wav"), "--model", tiny_bundle, cwd=tmp_path)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "a.png\n", "")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
 def test_inspect_of_a_missing_recording_writes_nothing(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(SourceError, match=r"missing\.wav does not exist"):
-        in_process("inspect", "missing.wav", "--model", model)
+        in_process("inspect", "missing.wav", "--model", tiny_bundle)
 
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from archive_work import ready, tries, unit
 from archives import archive, labels, manifest, tree, until
-from test_cli import ENVIRONMENT, command, complaints, in_process, run
+from test_cli import ENVIRONMENT, command, complaints, in_process
 
 from rtclassify.archive.cluster import outcomes
 from rtclassify.archive.units import Outcome
@@ -151,8 +151,16 @@ def test_a_scheduler_that_is_not_there_is_said_in_one_sentence(
 ) -> None:
     archive(tmp_path / "in", "a.wav")
     options = (*light_model, "--cluster", "tcp://127.0.0.1:9")
+    impatient = (
+        "from rtclassify.archive import cluster; cluster.CONNECT_S = 0.5;"
+        "from rtclassify.cli import main; main()"
+    )
 
-    done = run("classify", tmp_path / "in", "-o", tmp_path / "out", *options)
+    done = subprocess.run(
+        [sys.executable, "-c", impatient, "classify", tmp_path / "in", "-o", tmp_path / "out",
+         *options],
+        env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
     assert done.returncode == WorkerError.exit_code
     (sentence,) = complaints(done.stderr)

@@ -31,9 +31,12 @@ def bundle(
 
 
 def untrained(
-    path: Path, frontend_name: str = "log_stft", network_name: str = "column_cnn"
+    path: Path,
+    frontend_name: str = "log_stft",
+    network_name: str = "column_cnn",
+    **settings_of_frontend: int,
 ) -> Path:
-    frontend, network = FRONTENDS[frontend_name](), NETWORKS[network_name]()
+    frontend, network = FRONTENDS[frontend_name](**settings_of_frontend), NETWORKS[network_name]()
     frames = frame_count(frontend, frontend.window)
     model = network.build(frames=frames, bands=frontend.bands, labels=2)
     bundles.save(
@@ -89,33 +92,42 @@ def test_a_cell_takes_the_answer_of_the_column_whose_middle_is_nearest(
     assert set(taken) == set(range(columns))
 
 
+@pytest.fixture(scope="module")
+def engine(bundle: bundles.Bundle) -> Engine:
+    return engine_of(bundle, hop_units=5)
+
+
+@pytest.fixture(scope="module")
+def alone(bundle: bundles.Bundle, engine: Engine) -> list[list[tuple[Window, Samples]]]:
+    """Windows of three channels, each with its scores."""
+    return [
+        [
+            (window, bundle.scores(window.samples[np.newaxis])[0])
+            for window in windows_of(noise(seed, engine.window + 4 * engine.hop), engine, name)
+        ]
+        for seed, name in enumerate("abc")
+    ]
+
+
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_a_score_does_not_depend_on_what_else_is_in_the_batch(
-    bundle: bundles.Bundle, data: st.DataObject
+    engine: Engine, alone: list[list[tuple[Window, Samples]]], data: st.DataObject
 ) -> None:
     """Channels join, skip and leave; each gets what it would have got alone."""
-    engine = engine_of(bundle, hop_units=5)
-    streams = {name: windows_of(noise(i, engine.window + 4 * engine.hop), engine, name)
-               for i, name in enumerate("abc")}  # fmt: skip
-    alone = {
-        name: {
-            w.start: row
-            for w, row in zip(ws, bundle.scores(np.stack([w.samples for w in ws])), strict=True)
-        }
-        for name, ws in streams.items()
-    }
-    while any(streams.values()):
+    engine.reset()
+    streams = [[*windows] for windows in alone]
+    while any(streams):
         batch = []
-        for waiting in streams.values():
+        for waiting in streams:
             take = data.draw(st.integers(0, min(2, len(waiting))))
             batch += [waiting.pop(0) for _ in range(take)]
         if not batch:
-            batch = [next(waiting for waiting in streams.values() if waiting).pop(0)]
+            batch = [next(filter(None, streams)).pop(0)]
 
-        scores = engine.scores(batch)
+        scores = engine.scores([window for window, _ in batch])
 
-        expected = np.stack([alone[w.channel][w.start] for w in batch])
+        expected = np.stack([own for _, own in batch])
         np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 

@@ -349,15 +349,17 @@ def test_a_second_daemon_on_a_journal_ends_with_one_sentence_and_harms_nothing(
 
 
 @pytest.mark.timeout(200)
-def test_the_daemon_journals_what_it_publishes(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_the_daemon_journals_what_it_publishes(
+    tmp_path: Path, light_model: tuple[str, ...]
+) -> None:
     path = tmp_path / "journal"
     recording = tmp_path / "noise.wav"
-    noise = np.random.default_rng(1).uniform(-0.3, 0.3, 6 * 16_000)
+    noise = np.random.default_rng(1).uniform(-0.3, 0.3, 3 * 16_000)
     soundfile.write(recording, noise, 16_000)
     (tmp_path / "rtclassify.toml").write_text(
         f'replay = "tcp://127.0.0.1:*"\n[journal]\npath = "{path}"\n'
     )
-    with started(tmp_path, "--model", str(tiny_bundle), "--source", str(recording)) as daemon:
+    with started(tmp_path, *light_model, "--source", str(recording)) as daemon:
         assert daemon.ended() == 0, daemon.log
 
     published = [{**m, "topic": None} for m in daemon.messages()]

@@ -33,9 +33,11 @@ def test_a_daemon_that_is_killed_leaves_a_whole_journal() -> None:
 @pytest.mark.rig
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("broker")  # skips where there is no mosquitto
-def test_in_hostile_company_every_label_comes_and_everything_recovers(tiny_bundle: Path) -> None:
+def test_in_hostile_company_every_label_comes_and_everything_recovers(
+    light_model: tuple[str, ...],
+) -> None:
     """Nothing is claimed of how late they come: this machine may be busy."""
-    told = run("hostile.py", "--seconds", "3", "--model", str(tiny_bundle))
+    told = run("hostile.py", "--seconds", "2", *light_model)
 
     assert "every label came" in told
     assert "bad requests answered" in told

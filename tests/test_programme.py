@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -34,6 +35,7 @@ def stored(audio: Samples) -> Stored:
     return (audio * FULL_SCALE).astype(np.int16)
 
 
+@cache
 def recordings(*kinds: str, shortest: float = 9.0) -> Recordings:
     return {
         kind: [("a", stored(tone(kind, shortest))), ("b", stored(tone(kind, 60)))] for kind in kinds

@@ -319,14 +319,14 @@ def watched(station: Station, address: str, name: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.timeout(180)
-def test_a_hangup_reads_again_who_is_let_in(station: Station, tiny_bundle: Path) -> None:
+def test_a_hangup_reads_again_who_is_let_in(station: Station, light_model: tuple[str, ...]) -> None:
     """A real daemon, and subscribers as people start them."""
     address = f"tcp://127.0.0.1:{free_port()}"
     (station.folder / "rtclassify.toml").write_text(
-        f'model = "{tiny_bundle}"\n[security]\nserver_key = "server.key_secret"\n'
+        '[security]\nserver_key = "server.key_secret"\n'
         'clients = "clients"\n[[channel]]\nname = "main"\nsource = "demo"\n'
     )
-    with started(station.folder, "--publish", address) as daemon:
+    with started(station.folder, "--publish", address, *light_model) as daemon:
         daemon.await_(lambda: daemon.messages("label/"), "a label")
         let_in, refused = (watched(station, address, name) for name in ("anna", "boris"))
         (station.clients / "anna.key").rename(station.clients / "anna.gone")

@@ -32,9 +32,9 @@ KINDS = [pytest.param(k, marks=[pytest.mark.rig] if k in RIGS else []) for k in 
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """Three seconds of stereo noise at 44.1 kHz."""
+    """Two seconds of stereo noise at 44.1 kHz."""
     path = tmp_path / "noise.wav"
-    soundfile.write(path, np.random.default_rng(1).uniform(-0.5, 0.5, (3 * 44_100, 2)), 44_100)
+    soundfile.write(path, np.random.default_rng(1).uniform(-0.5, 0.5, (2 * 44_100, 2)), 44_100)
     return path
 
 
@@ -106,7 +106,7 @@ def test_a_recording_ends_and_then_says_nothing(recording: Path) -> None:
         source = hearing.sources[0]
         hearing.until(lambda: source.ended)
         assert not source.read()
-    assert len(hearing.audio("a")) == 3 * RATE
+    assert len(hearing.audio("a")) == 2 * RATE
 
 
 def test_the_demo_begins_again_without_a_break() -> None:

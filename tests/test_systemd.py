@@ -24,8 +24,11 @@ LABELS = ("speech", "music", "speech+music", "other", "unsure")
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Iterator[Machine]:
-    with booted(tmp_path_factory.mktemp("machine"), tiny_bundle) as machine:
+def machine(
+    tmp_path_factory: pytest.TempPathFactory, light_model: tuple[str, ...]
+) -> Iterator[Machine]:
+    """Its daemon runs on TensorFlow until it is killed, and on the light runtime then."""
+    with booted(tmp_path_factory.mktemp("machine"), Path(light_model[1])) as machine:
         machine.run("systemctl", "start", "rtclassify")
         yield machine
 
@@ -146,9 +149,11 @@ def test_a_reload_serves_the_new_settings_in_the_same_process(machine: Machine) 
 
 def test_a_daemon_that_is_killed_comes_back(machine: Machine) -> None:
     restarts, killed = int(machine.known("NRestarts")), machine.known("MainPID")
+    machine.settings(f'runtime = "litert"\n{SETTINGS}')
     machine.run("sh", "-c", f"kill -KILL {killed}")
     await_new_start(machine, restarts)
     assert machine.known("MainPID") not in ("0", killed)
+    assert machine.said("on CPU, LiteRT")
 
 
 def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_comes_back(machine: Machine) -> None:

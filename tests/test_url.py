@@ -130,7 +130,10 @@ def test_a_programme_that_is_not_there_says_why_and_is_awaited(
 
 
 @pytest.mark.rig
-def test_rtp_is_heard_through_its_sdp_file(tmp_path: Path, send: Send) -> None:
+def test_rtp_is_heard_through_its_sdp_file(
+    tmp_path: Path, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtclassify.sources.url.READ_S", 2.0)
     sdp = tmp_path / "live.sdp"
     address = f"rtp://127.0.0.1:{free_port(SOCK_DGRAM) & ~1}"
     sender = send("-c:a", "pcm_s16be", "-ar", "44100", "-ac", "1", "-f", "rtp", "-sdp_file",
@@ -170,7 +173,7 @@ def test_hls_is_heard(tmp_path: Path, send: Send) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/live.m3u8"
         with Hearing(ChannelSettings("air", url)) as hearing:
-            hearing.until(lambda: hearing.heard_s("air") > 3.0)
+            hearing.until(lambda: hearing.heard_s("air") > 2.0)
         server.shutdown()
     assert is_the_tone(hearing.audio("air"))
     check_indices(hearing.items, "air")

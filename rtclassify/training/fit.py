@@ -23,7 +23,7 @@ from rtclassify.training.step import (
     crossentropy,
     places,
     right,
-    scores,
+    scorer,
 )
 from rtclassify.training.unfinished import Epoch, History, Progress, Unfinished
 
@@ -75,6 +75,7 @@ def fit(
     """
     middles = places(frontend, network, model.output_shape[1])
     step, average = Step(model, ear, middles), Average(model, recipe.averaging)
+    score = scorer(model, frontend)
     progress = unfinished.read() or Progress()
     history = progress.history
     if history.epochs:
@@ -96,7 +97,7 @@ def fit(
             with average.in_place():
                 epoch = Epoch(
                     float(np.mean(losses)),
-                    *_validate(model, frontend, middles, held),
+                    *_validate(score, middles, held),
                     seconds=time.monotonic() - started,
                 )
                 history.epochs.append(epoch)
@@ -120,9 +121,9 @@ def fit(
 
 
 def _validate(
-    model: keras.Model, frontend: Frontend, middles: Samples, held: Held
+    score: Callable[[Audio], Samples], middles: Samples, held: Held
 ) -> tuple[float, float]:
-    answers, truth = scores(model, frontend, held.audio), at_places(held.present, middles)
+    answers, truth = score(held.audio), at_places(held.present, middles)
     return crossentropy(answers, truth), right(answers, truth)
 
 

@@ -98,22 +98,30 @@ def places(frontend: Frontend, network: Network, answers: int) -> Samples:
     return (middles / frontend.window).astype(np.float32)
 
 
-def scores(model: keras.Model, frontend: Frontend, audio: Audio) -> Samples:
-    """Score windows (n, window) in batches; 16-bit samples are scaled to [-1, 1].
+def scorer(model: keras.Model, frontend: Frontend) -> Callable[[Audio], Samples]:
+    """Make a graph that scores windows (n, window) in batches, with the weights of the moment.
 
-    Returns:
-        Probabilities, shape (n, columns, labels).
+    It takes 16-bit samples, which are scaled to [-1, 1], or floats, and returns probabilities,
+    shape (n, columns, labels).
     """
 
     @tf.function(input_signature=[tf.TensorSpec((None, frontend.window), tf.float32)])
     def score(windows: tf.Tensor) -> tf.Tensor:
         return model(frontend.frames(windows), training=False)
 
-    rows = [
-        score(_as_float(audio[at : at + SCORE_AT_ONCE])).numpy()
-        for at in range(0, len(audio), SCORE_AT_ONCE)
-    ]
-    return np.concatenate(rows)
+    def scored(audio: Audio) -> Samples:
+        rows = [
+            score(_as_float(audio[at : at + SCORE_AT_ONCE])).numpy()
+            for at in range(0, len(audio), SCORE_AT_ONCE)
+        ]
+        return np.concatenate(rows)
+
+    return scored
+
+
+def scores(model: keras.Model, frontend: Frontend, audio: Audio) -> Samples:
+    """Score windows once; see `scorer`."""
+    return scorer(model, frontend)(audio)
 
 
 def at_places(present: Samples, places: Samples) -> Samples:

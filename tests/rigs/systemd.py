@@ -44,6 +44,7 @@ source = "http://127.0.0.1:9/nobody-serves-here.mp3"
 DROP_IN = """
 [Service]
 WatchdogSec=5
+RestartSec=0.1
 # Where the interpreter's own library is bound to; without, it would take the system's.
 Environment=LD_LIBRARY_PATH=/opt/python/lib
 LoadCredential=server.key_secret:/etc/rtclassify/server.key_secret
