@@ -24,9 +24,10 @@ from typing import Self
 import numpy as np
 import zmq
 
-from rtclassify import pipeline
+from rtclassify import loop
 from rtclassify.clock import SystemClock
 from rtclassify.config import JournalSettings, LabelSettings
+from rtclassify.pipeline import Pipeline
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.journal import JournalSink
 from rtclassify.sinks.proof import verify
@@ -143,10 +144,8 @@ def serve(folder: Path) -> None:
         JournalSink(settings, encoder, clock, named=named) as journal,
         Endless(classifier.rate) as source,
     ):
-        thinking = pipeline.Pipeline(classifier, source.channels, LabelSettings())
-        pipeline.run(
-            [source], thinking, [published, journal], clock=clock, wakeup=Wakeup(), turn=paced
-        )
+        thinking = Pipeline(classifier, source.channels, LabelSettings())
+        loop.run([source], thinking, [published, journal], clock=clock, wakeup=Wakeup(), turn=paced)
 
 
 def paced() -> bool:

@@ -1,12 +1,11 @@
 """The deterministic core: blocks of audio in, events out.
 
 `Pipeline` knows no thread, clock, socket or file, and how the audio was cut into blocks never
-shows in its events. `run` is the one loop around it, for the daemon and for recordings alike.
+shows in its events.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,11 +15,9 @@ import numpy as np
 
 from rtclassify.alarms.readings import Reading
 from rtclassify.alarms.watch import Watch
-from rtclassify.clock import Clock
 from rtclassify.config import LabelSettings
 from rtclassify.finals import Finals
 from rtclassify.labels import Labeller
-from rtclassify.ring import Wakeup
 from rtclassify.stream import (
     AudioBlock,
     CaptureLost,
@@ -34,14 +31,10 @@ from rtclassify.stream import (
     Label,
     Opened,
     Samples,
-    Sink,
-    Source,
     Window,
 )
 from rtclassify.windower import HeardHop, Windower
 
-HEARTBEAT_S = 1.0
-TURN_S = 0.1
 NO_SCORES: Samples = np.empty(0, np.float32)
 
 T = TypeVar("T")
@@ -257,58 +250,3 @@ def _end_of(news: News) -> int:
     if isinstance(news, HeardHop):
         return news.hop.end
     return news.end if isinstance(news, Reading | Gap) else 0
-
-
-def run(
-    sources: Sequence[Source],
-    pipeline: Pipeline,
-    sinks: Sequence[Sink],
-    *,
-    clock: Clock,
-    wakeup: Wakeup,
-    turn: Callable[[], bool],
-    ahead: bool = False,
-) -> None:
-    """Move audio from open sources through the pipeline to open sinks until there is no more.
-
-    Args:
-        sources: Open sources.
-        pipeline: Knows the channels of all of them.
-        sinks: Open sinks; each receives every event.
-        clock: Paces heartbeats.
-        wakeup: Rung by live sources when audio is there.
-        turn: Called at each turn of the loop; says whether to go on.
-        ahead: Whether to read sources again while the network is at work on what they brought.
-
-    Raises:
-        SourceError: If a recording turns out to be unreadable.
-        SinkError: If a sink is gone for good.
-    """
-
-    def take() -> bool:
-        items = [item for source in sources for item in source.read()]
-        if items:
-            taken.append(pipeline.take(items))
-        return bool(items)
-
-    def send(events: Sequence[Event]) -> None:
-        for sink in sinks:
-            sink.send(events)
-
-    beat, taken = clock.now(), deque[Callable[[], list[Event]]]()
-    try:
-        while turn() and (taken or not all(source.ended for source in sources)):
-            while len(taken) < 1 + ahead and take():
-                pass
-            idle = not taken
-            events = [] if idle else taken.popleft()()
-            if clock.now() >= beat:
-                events += pipeline.beat(clock.now())
-                beat = max(beat + HEARTBEAT_S, clock.now())
-            send(events)
-            if idle and not all(source.ended for source in sources):
-                wakeup.wait(TURN_S)
-    finally:
-        while taken:
-            send(taken.popleft()())
-        send([*pipeline.finish(), Heartbeat(pipeline.status)])

@@ -1,6 +1,6 @@
 """The daemon's manners: it obeys signals and tells the service manager how it is.
 
-Both stand around the one loop of `rtclassify.pipeline.run`. Everything is handed in and nothing
+Both stand around the one loop of `rtclassify.loop.run`. Everything is handed in and nothing
 is built here; docs/service.md says what an operator sees of it.
 """
 

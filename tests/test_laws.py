@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
 from rtclassify.errors import SourceError
-from rtclassify.pipeline import Begin, Pipeline, run
+from rtclassify.loop import run
+from rtclassify.pipeline import Begin, Pipeline
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import (

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from rtclassify.config import LabelSettings, Settings
 from rtclassify.errors import ConfigError
-from rtclassify.pipeline import Pipeline, run
+from rtclassify.loop import run
+from rtclassify.pipeline import Pipeline
 from rtclassify.ring import Wakeup
 from rtclassify.service import Notifier, Service
 from rtclassify.stream import AudioBlock, Segment

@@ -17,7 +17,8 @@ from rtclassify.cli.output import delivering
 from rtclassify.cli.recording import Recording
 from rtclassify.clock import SystemClock
 from rtclassify.config import LabelSettings
-from rtclassify.pipeline import Pipeline, run
+from rtclassify.loop import run
+from rtclassify.pipeline import Pipeline
 from rtclassify.ring import Wakeup
 from rtclassify.stream import Classifier, Event, Label, Segment
 

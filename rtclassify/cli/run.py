@@ -147,11 +147,11 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
     Sources open before the model loads, so that the first window fills meanwhile.
     """
     from rtclassify import pipeline
-    from rtclassify.cli.driving import helper, paced, spare_cores
-    from rtclassify.cli.loading import open_engine
+    from rtclassify.cli.driving import helper, paced
     from rtclassify.cli.log import LogSink
     from rtclassify.clock import timekeeping
     from rtclassify.engine import loaded_for_good
+    from rtclassify.loop import run as run_loop
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import without_password
     from rtclassify.sinks.wire import Encoder
@@ -176,13 +176,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         if engine is None or (engine.name, engine.hop) != (info.model, info.hop):
             log.info("loading %s", info.model)
             service.show(f"loading {info.model}")
-            engine = open_engine(
-                settings.model,
-                hop_s=settings.hop_s,
-                device=settings.device,
-                runtime=settings.runtime,
-                threads=spare_cores(),
-            )
+            engine = _load(settings)
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
@@ -194,8 +188,21 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         stack.enter_context(loaded_for_good())
         service.ready()
         turn = paced(service.turn)
-        pipeline.run(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, ahead=True)
+        run_loop(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, ahead=True)
     return engine
+
+
+def _load(settings: Settings) -> Engine:
+    from rtclassify.cli.driving import spare_cores
+    from rtclassify.cli.loading import open_engine
+
+    return open_engine(
+        settings.model,
+        hop_s=settings.hop_s,
+        device=settings.device,
+        runtime=settings.runtime,
+        threads=spare_cores(),
+    )
 
 
 def _piece(info: StreamInfo) -> int:
