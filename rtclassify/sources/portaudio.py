@@ -11,6 +11,7 @@ import atexit
 import json
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -210,7 +211,9 @@ def _end(sounddevice: Any) -> None:
     _ending.wait()
     while _streams:
         time.sleep(0.01)
-    sounddevice._terminate()  # noqa: SLF001 (the exit handler does the same)
+    # After a failure to see new cards it may have ended already.
+    with suppress(sounddevice.PortAudioError):
+        sounddevice._terminate()  # noqa: SLF001 (the exit handler does the same)
 
 
 def _end_within(ender: threading.Thread, limit_s: float) -> None:
