@@ -40,6 +40,7 @@ class LabelSettings:
         threshold: Probability from which an answer is yes.
         doubt: A label whose likeliest answer is nearer to the threshold than this is `unsure`.
         min_segment_s: Changes shorter than this do not make a segment.
+        min_insert_s: Nor do those shorter than this after which the same label goes on.
         silence_dbfs: RMS level of a hop below which it is quiet.
         silence_after_s: How long it must stay quiet to be called silence.
         final_after_s: How much later audio a final label waits for, rounded to hops and at most a
@@ -49,6 +50,7 @@ class LabelSettings:
     threshold: float = 0.5
     doubt: float = 0.1
     min_segment_s: float = 1.5
+    min_insert_s: float = 4.0
     silence_dbfs: float = -60.0
     silence_after_s: float = 2.0
     final_after_s: float = 3.0
@@ -194,6 +196,7 @@ _LABEL_RANGES = {
     "threshold": (0.01, 0.99),
     "doubt": (0.0, 0.49),
     "min_segment_s": (0.0, 60.0),
+    "min_insert_s": (0.0, 60.0),
     "silence_dbfs": (-120.0, -10.0),
     "silence_after_s": (0.1, 600.0),
     "final_after_s": (0.0, 60.0),

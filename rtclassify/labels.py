@@ -119,9 +119,11 @@ class Labeller:
         self._label: str | None = None
         self._cell = framing.cell
         self._unlabelled: deque[_Heard] = deque(maxlen=framing.window // framing.hop)
-        self._segmenter = Segmenter(
-            answers, min_cells=max(1, round(settings.min_segment_s * framing.rate / framing.cell))
+        least, insert = (
+            round(seconds * framing.rate / framing.cell)
+            for seconds in (settings.min_segment_s, settings.min_insert_s)
         )
+        self._segmenter = Segmenter(answers, min_cells=max(1, least), min_insert=insert)
 
     @property
     def status(self) -> ChannelStatus:

@@ -1,7 +1,7 @@
 """Join cells into segments: stretches of one label.
 
 Cells come decided for good, so a boundary is where the decision changes. A new label must last
-before it is believed.
+before it is believed, and last longer if the one before it comes back: doubt looks like that.
 """
 
 from __future__ import annotations
@@ -38,11 +38,14 @@ class Segmenter:
     Args:
         answers: The model's labels, in the order in which a combination names them.
         min_cells: How many cells make a segment.
+        min_insert: How many make one between two of the same label, silence excepted: that is
+            measured, and no answer in doubt.
     """
 
-    def __init__(self, answers: tuple[str, ...], *, min_cells: int) -> None:
+    def __init__(self, answers: tuple[str, ...], *, min_cells: int, min_insert: int = 0) -> None:
         self._answers = answers
         self._min_cells = min_cells
+        self._min_insert = max(min_cells, min_insert)
         self._number = 0
         self._forget()
 
@@ -68,20 +71,30 @@ class Segmenter:
             self._absorb_candidate(self._open)
             self._open.add(cells, probs)
             return []
+        changes: list[Change] = []
         if self._candidate is None or label != self._candidate.label:
+            changes = self._passed()
             self._candidate = self._begun(label, start)
         self._candidate.add(cells, probs)
-        return self._switch() if self._candidate.lasted >= self._min_cells else []
+        sure = self._open is None or label in SILENCES
+        if self._candidate.lasted >= (self._min_cells if sure else self._min_insert):
+            changes += self._switch()
+        return changes
 
     def close(self) -> list[Change]:
         """Close what is open at the end of the last cell, and start afresh."""
-        changes = self._switch() if self._open is None else []
+        changes = self._switch() if self._open is None else self._passed()
         if self._open is not None:
             self._absorb_candidate(self._open)
             changes.append(self._change(self._open, end=self._end))
             self._number += 1
         self._forget()
         return changes
+
+    def _passed(self) -> list[Change]:
+        """Believe a candidate that was long enough: it is over, and the open label is not back."""
+        long_enough = self._candidate and self._candidate.lasted >= self._min_cells
+        return self._switch() if long_enough else []
 
     def _begun(self, label: str, start: int) -> _Stretch:
         """Begin a candidate; what did not last belongs to what is open, or to the first one."""

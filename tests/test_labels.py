@@ -104,12 +104,31 @@ def test_cuts_are_dated_to_where_they_were() -> None:
 
 def test_a_change_shorter_than_a_segment_makes_none() -> None:
     short, long = (
-        segments(heard((SPEECH, 20.0), (MUSIC, seconds), (SPEECH, 21.5 - seconds)))
+        segments(heard((SPEECH, 20.0), (BOTH, seconds), (MUSIC, 21.5 - seconds)))
         for seconds in (1.4, 1.5)
     )
 
-    assert short == [("speech", 0.0, 41.5)]
-    assert long == [("speech", 0.0, 20.0), ("music", 20.0, 21.5), ("speech", 21.5, 41.5)]
+    assert [label for label, _, _ in short] == ["speech", "music"]
+    assert long == [("speech", 0.0, 20.0), ("speech+music", 20.0, 21.5), ("music", 21.5, 41.5)]
+
+
+def test_what_comes_between_two_of_the_same_must_last_longer_unless_it_is_silence() -> None:
+    short, long = (
+        segments(heard((SPEECH, 20.0), (MUSIC, seconds), (SPEECH, 24.0 - seconds)))
+        for seconds in (3.9, 4.0)
+    )
+    silent = segments(heard((SPEECH, 20.0), (0.0, 3.0), (SPEECH, 20.0)))
+
+    assert short == [("speech", 0.0, 44.0)]
+    assert long == [("speech", 0.0, 20.0), ("music", 20.0, 24.0), ("speech", 24.0, 44.0)]
+    assert [label for label, _, _ in silent] == ["speech", "digital-silence", "speech"]
+
+
+def test_what_was_long_enough_when_capture_ended_is_a_segment() -> None:
+    """Nobody can know what would have come after it."""
+    said = segments(heard((SPEECH, 20.0), (MUSIC, 2.0)))
+
+    assert said == [("speech", 0.0, 20.0), ("music", 20.0, 22.0)]
 
 
 def test_what_precedes_the_first_segment_belongs_to_it() -> None:
