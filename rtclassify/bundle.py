@@ -6,6 +6,7 @@
         model.keras     the network: submodels "trunk" and "head", no custom code
         bundle.json     what a reader needs without TensorFlow; digests; the probe's scores
         model.tflite    the same with its front end, for the light runtime, where it was exported
+        model.int8.tflite   the same in 8 bits without its front end, where it was exported
         metrics.json    how training ended
         README.md       the model card
 
@@ -28,6 +29,7 @@ import numpy as np
 
 from rtclassify import __version__, probe
 from rtclassify.description import (
+    INT8,
     LIGHT,
     SCHEMA,
     Description,
@@ -132,20 +134,21 @@ def save(
     probed = _probe_scores(Bundle(description, frontend, network, model))
     description = replace(description, probe=probe.readable(probed))
     _write_description(description)
-    (path / LIGHT).unlink(missing_ok=True)
+    for exported in (LIGHT, INT8):
+        (path / exported).unlink(missing_ok=True)
     return description
 
 
-def add_light(description: Description, content: bytes) -> None:
-    """Put the file of the light runtime into a bundle and write down its digest.
+def add_file(description: Description, name: str, content: bytes) -> None:
+    """Put an exported file into a bundle and write down its digest.
 
     Raises:
         BundleError: If the bundle cannot be written.
     """
-    path = description.path / LIGHT
+    path = description.path / name
     try:
         path.write_bytes(content)
-        files = {**description.files, LIGHT: file_digest(path)}
+        files = {**description.files, name: file_digest(path)}
         _write_description(replace(description, files=files))
     except OSError as error:
         raise BundleError(

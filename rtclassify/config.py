@@ -28,7 +28,7 @@ from rtclassify.checks import truth as _truth
 from rtclassify.errors import ConfigError
 
 Device = Literal["auto", "cpu", "gpu"]
-Runtime = Literal["tensorflow", "litert"]
+Runtime = Literal["tensorflow", "litert", "int8"]
 CHANNEL_NAME = re.compile(r"[a-z0-9_-]+")
 
 

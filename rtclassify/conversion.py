@@ -1,4 +1,4 @@
-"""From a bundle's Keras model to the ``model.tflite`` of the light runtime."""
+"""From a bundle's Keras model to the files of LiteRT."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 import keras
 import tensorflow as tf
 
-from rtclassify import litert
-from rtclassify.bundle import Bundle, add_light
+from rtclassify import inference, litert
+from rtclassify.bundle import Bundle, add_file
+from rtclassify.description import INT8, LIGHT
 from rtclassify.errors import BundleError
 from rtclassify.frontends.stft import by_convolution
 
@@ -22,11 +23,27 @@ def export(bundle: Bundle) -> None:
     """
     content, said = convert(bundle), bundle.description
     litert.engine_of(said, content, hop=said.hop)
-    add_light(said, content)
+    add_file(said, LIGHT, content)
 
 
-def convert(bundle: Bundle) -> bytes:
-    """Convert front end, trunk and head, for rows of any length and batches of any size."""
+def export_int8(bundle: Bundle) -> None:
+    """Put the network in 8 bits into a bundle, with its digest, once it has proved itself.
+
+    Raises:
+        BundleError: If the bundle cannot be written, or the file scores the probe otherwise.
+        DependencyError: If LiteRT, which proves the file, is not installed.
+    """
+    content, said = convert(bundle, int8=True), bundle.description
+    inference.int8_engine_of(bundle, content, hop=said.hop, runs_on="", threads=1)
+    add_file(said, INT8, content)
+
+
+def convert(bundle: Bundle, *, int8: bool = False) -> bytes:
+    """Convert front end, trunk and head, for rows of any length and batches of any size.
+
+    In 8 bits, without the front end, weights are fixed; what flows between them is scaled anew
+    for each window.
+    """
     trunk, head = bundle.model.get_layer("trunk"), bundle.model.get_layer("head")
     bands, kept = bundle.frontend.bands, (bundle.grid.columns, *trunk.output_shape[2:])
 
@@ -41,16 +58,18 @@ def convert(bundle: Bundle) -> bytes:
 
     archive = keras.export.ExportArchive()
     archive.track(bundle.model)
-    for name, graph, shape in (
+    parts = (
         (litert.FRAMES, frames_of, (None, None)),
         (litert.COLUMNS, columns_of, (None, None, bands)),
         (litert.ANSWERS, answers_of, (None, *kept)),
-    ):
+    )[int8:]
+    for name, graph, shape in parts:
         archive.add_endpoint(name, graph, [tf.TensorSpec(shape, tf.float32)])
     with TemporaryDirectory() as folder:
         archive.write_out(folder, verbose=False)
-        names = list(litert.SIGNATURES)
+        names = [name for name, *_ in parts]
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT] * int8
         try:
             return converter.convert()
         except Exception as error:

@@ -19,6 +19,8 @@ from rtclassify.errors import BundleError
 SCHEMA = 1
 LIGHT = "model.tflite"
 """The file of the light runtime, in bundles that have one."""
+INT8 = "model.int8.tflite"
+"""The network in 8 bits, in bundles that have it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import tensorflow as tf
 
 from rtclassify import bundle as bundles
+from rtclassify import litert
 from rtclassify.bundle import Bundle
-from rtclassify.description import describe, find
+from rtclassify.description import INT8, describe, find
 from rtclassify.engine import Engine, Graphs
 from rtclassify.errors import UsageError
-from rtclassify.probe import prove
+from rtclassify.probe import ROUGH, prove
 
 
 def open_engine(
-    model: str, *, hop_s: float | None = None, device: str = "auto", threads: int | None = None
+    model: str,
+    *,
+    hop_s: float | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    int8: bool = False,
 ) -> Engine:
     """Load a bundle, choose the device and warm up.
 
@@ -23,9 +29,11 @@ def open_engine(
         device: ``auto`` takes a GPU where there is one, ``cpu`` never does, ``gpu`` must.
         threads: How many compute on a CPU, the same for each engine of a process; None leaves
             that to TensorFlow.
+        int8: Whether the network is the bundle's one in 8 bits, on LiteRT.
 
     Raises:
         BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
+        DependencyError: If LiteRT is wanted and not installed.
         UsageError: If `device` is ``gpu`` and TensorFlow sees none.
     """
     path = find(model)
@@ -34,6 +42,9 @@ def open_engine(
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     runs_on = choose_device(device)
     bundle = bundles.read(path)
+    if int8:
+        content = litert.exported(bundle.description, INT8, "int8")
+        return int8_engine_of(bundle, content, hop=hop, runs_on=runs_on, threads=threads or 1)
     engine = engine_of(bundle, hop=hop, runs_on=runs_on)
     prove(engine, bundle.description)
     return engine
@@ -42,6 +53,18 @@ def open_engine(
 def engine_of(bundle: Bundle, *, hop: int, runs_on: str) -> Engine:
     """Make the engine of a loaded bundle and warm it up."""
     return Engine(bundle.description, bundle.grid, _compile(bundle), hop=hop, runs_on=runs_on)
+
+
+def int8_engine_of(
+    bundle: Bundle, content: bytes, *, hop: int, runs_on: str, threads: int
+) -> Engine:
+    """Make an engine whose front end is TensorFlow's and whose network is in 8 bits; prove it."""
+    said, frames_of = bundle.description, _compile(bundle).frames_of
+    graphs = Graphs(frames_of, *litert.network_of(said, content, threads=threads))
+    runs_on = f"{runs_on}; network in 8 bits, {litert.version()}"
+    engine = Engine(said, bundle.grid, graphs, hop=hop, runs_on=runs_on)
+    prove(engine, said, ROUGH)
+    return engine
 
 
 def _compile(bundle: Bundle) -> Graphs:

@@ -1,14 +1,15 @@
-"""The light runtime: a bundle's ``model.tflite`` on LiteRT, without TensorFlow.
+"""LiteRT: a bundle's ``model.tflite`` without TensorFlow, or its network in 8 bits.
 
-The file holds front end and network. `rtclassify.conversion` makes it.
+`rtclassify.conversion` makes the files. ``model.tflite`` holds front end and network, in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rtclassify.description import LIGHT, Description, check_files, describe, find
+from rtclassify.description import INT8, LIGHT, Description, check_files, describe, find
 from rtclassify.engine import Engine, Graphs
 from rtclassify.errors import BundleError, DependencyError
 from rtclassify.grid import Grid
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
 SIGNATURES = FRAMES, COLUMNS, ANSWERS = "frames", "columns", "answers"
-"""The file's signatures, as `Graphs` has them: one input, one output."""
+"""The files' signatures, as `Graphs` has them: one input, one output."""
+
+Graph = Callable[[Samples], Samples]
 
 
 def open_engine(model: str, *, hop_s: float | None = None) -> Engine:
@@ -35,13 +38,22 @@ def open_engine(model: str, *, hop_s: float | None = None) -> Engine:
     """
     said = describe(find(model))
     hop = said.hop_samples(hop_s)
-    if LIGHT not in said.files:
+    return engine_of(said, exported(said, LIGHT, "tflite"), hop=hop)
+
+
+def exported(said: Description, name: str, form: str) -> bytes:
+    """Read a file that `rtclassify export` puts into a bundle.
+
+    Raises:
+        BundleError: If the bundle has no such file, or another one than was exported.
+    """
+    if name not in said.files:
         raise BundleError(
-            f"{said.path} has no {LIGHT} for the light runtime; make it with `rtclassify export "
-            f"--format tflite --model {model}` where TensorFlow is installed."
+            f"{said.path} has no {name} for this runtime; make it with `rtclassify export --format "
+            f"{form} --model {said.path}` where TensorFlow is installed."
         )
     check_files(said)
-    return engine_of(said, (said.path / LIGHT).read_bytes(), hop=hop)
+    return (said.path / name).read_bytes()
 
 
 def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
@@ -51,28 +63,71 @@ def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
         BundleError: If it is no such model, or scores the probe otherwise.
         DependencyError: If LiteRT is not installed.
     """
-    try:
-        from ai_edge_litert import __version__ as version
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise DependencyError(
-            "The light runtime needs LiteRT, which is not installed here; install ai-edge-litert."
-        ) from error
-    try:
-        interpreter = Interpreter(model_content=content)
-        graphs = Graphs(*(_graph(interpreter, name) for name in SIGNATURES))
-        runs_on = f"CPU, LiteRT {version}"
+    with _refused(said, LIGHT):
+        graphs = Graphs(*graphs_of(content, SIGNATURES))
+        runs_on = f"CPU, {version()}"
         engine = Engine(said, Grid(**said.grid), graphs, hop=hop, runs_on=runs_on)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise BundleError(
-            f"{said.path / LIGHT} is not what `rtclassify export` makes "
-            f"({str(error).strip().splitlines()[0]}); export it again."
-        ) from error
     prove(engine, said)
     return engine
 
 
-def _graph(interpreter: Interpreter, name: str) -> Callable[[Samples], Samples]:
+def network_of(said: Description, content: bytes, *, threads: int) -> Sequence[Graph]:
+    """Make the last two of `Graphs` of a bundle's ``model.int8.tflite``.
+
+    Raises:
+        BundleError: If it is no such model.
+        DependencyError: If LiteRT is not installed.
+    """
+    with _refused(said, INT8):
+        return graphs_of(content, SIGNATURES[1:], threads=threads)
+
+
+def graphs_of(content: bytes, signatures: Sequence[str], threads: int = 1) -> Sequence[Graph]:
+    """Load a file's signatures.
+
+    Raises:
+        DependencyError: If LiteRT is not installed.
+        ValueError: If that cannot be done; or a TypeError or RuntimeError.
+    """
+    with _installed():
+        from ai_edge_litert.interpreter import Interpreter
+    interpreter = Interpreter(model_content=content, num_threads=threads)
+    return [_graph(interpreter, name) for name in signatures]
+
+
+def version() -> str:
+    """Name what is installed.
+
+    Raises:
+        DependencyError: If LiteRT is not.
+    """
+    with _installed():
+        from ai_edge_litert import __version__
+    return f"LiteRT {__version__}"
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise DependencyError(
+            "This runtime needs LiteRT, which is not installed here; install ai-edge-litert."
+        ) from error
+
+
+@contextmanager
+def _refused(said: Description, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BundleError(
+            f"{said.path / name} is not what `rtclassify export` makes "
+            f"({str(error).strip().splitlines()[0]}); export it again."
+        ) from error
+
+
+def _graph(interpreter: Interpreter, name: str) -> Graph:
     runner = interpreter.get_signature_runner(name)
     (seen,) = runner.get_input_details()
     (given,) = runner.get_output_details()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rtclassify.clock import Clock
-from rtclassify.pipeline import Pipeline
+from rtclassify.pipeline import Begin, Pipeline
 from rtclassify.ring import Wakeup
-from rtclassify.stream import Event, Heartbeat, Sink, Source
+from rtclassify.stream import Event, Heartbeat, Item, Sink, Source
 
 HEARTBEAT_S = 1.0
 TURN_S = 0.1
@@ -22,7 +22,7 @@ def run(
     clock: Clock,
     wakeup: Wakeup,
     turn: Callable[[], bool],
-    ahead: bool = False,
+    begin: Begin[Sequence[Item]] | None = None,
 ) -> None:
     """Move audio from open sources through the pipeline to open sinks until there is no more.
 
@@ -33,37 +33,74 @@ def run(
         clock: Paces heartbeats.
         wakeup: Rung by live sources when audio is there.
         turn: Called at each turn of the loop; says whether to go on.
-        ahead: Whether to read sources again while the network is at work on what they brought.
+        begin: As for `Pipeline`, in another thread than that; if given, sources are read again
+            while what they brought is at work.
 
     Raises:
         SourceError: If a recording turns out to be unreadable.
         SinkError: If a sink is gone for good.
     """
 
-    def take() -> bool:
-        items = [item for source in sources for item in source.read()]
-        if items:
-            taken.append(pipeline.take(items))
-        return bool(items)
-
     def send(events: Sequence[Event]) -> None:
         for sink in sinks:
             sink.send(events)
 
-    beat, taken = clock.now(), deque[Callable[[], list[Event]]]()
+    beat, intake = clock.now(), _Intake(sources, pipeline, begin)
     try:
-        while turn() and (taken or not all(source.ended for source in sources)):
-            while len(taken) < 1 + ahead and take():
-                pass
-            idle = not taken
-            events = [] if idle else taken.popleft()()
+        while turn() and not intake.ended:
+            told = intake.tell()
+            events = told or []
             if clock.now() >= beat:
                 events += pipeline.beat(clock.now())
                 beat = max(beat + HEARTBEAT_S, clock.now())
             send(events)
-            if idle and not all(source.ended for source in sources):
+            if told is None and not intake.ended:
                 wakeup.wait(TURN_S)
     finally:
-        while taken:
-            send(taken.popleft()())
+        for events in intake.rest():
+            send(events)
         send([*pipeline.finish(), Heartbeat(pipeline.status)])
+
+
+class _Intake:
+    """What sources bring, on its way through the pipeline: one batch, or two with threads."""
+
+    def __init__(
+        self, sources: Sequence[Source], pipeline: Pipeline, begin: Begin[Sequence[Item]] | None
+    ) -> None:
+        self._sources = sources
+        self._pipeline = pipeline
+        self._begin = begin
+        self._reading: Callable[[], Sequence[Item]] | None = None
+        self._taken: deque[Callable[[], list[Event]]] = deque()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing to tell any more, nor will be."""
+        under_way = self._taken or self._reading
+        return not under_way and all(source.ended for source in self._sources)
+
+    def tell(self) -> list[Event] | None:
+        """Take what is there; return what the first of it brings about, None for nothing."""
+        while len(self._taken) < (2 if self._begin else 1) and self._take():
+            pass
+        return self._taken.popleft()() if self._taken else None
+
+    def rest(self) -> Iterator[list[Event]]:
+        """Yield what all that was read brings about."""
+        if self._reading:
+            self._begin = None
+            self._take()
+        while self._taken:
+            yield self._taken.popleft()()
+
+    def _take(self) -> bool:
+        read, self._reading = self._reading or self._read, None
+        items = read()
+        if items:
+            self._taken.append(self._pipeline.take(items))
+            self._reading = self._begin(self._read) if self._begin else None
+        return bool(items)
+
+    def _read(self) -> list[Item]:
+        return [item for source in self._sources for item in source.read()]

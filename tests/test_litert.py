@@ -236,7 +236,7 @@ def test_another_models_file_is_found_by_the_probe(
     light_model: tuple[str, ...], tmp_path: Path
 ) -> None:
     path = untrained(tmp_path / "tiny", window=16_000)
-    bundles.add_light(describe(path), (Path(light_model[1]) / LIGHT).read_bytes())
+    bundles.add_file(describe(path), LIGHT, (Path(light_model[1]) / LIGHT).read_bytes())
 
     assert "no longer scores its probe" in refusal(path)
 

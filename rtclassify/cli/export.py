@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rtclassify.reports.segments import Piece
 
 SegmentName = Literal["csv", "audacity", "rttm", "webvtt", "textgrid", "jams"]
-ExportName = Literal[SegmentName, "tflite"]
+ModelName = Literal["tflite", "int8"]
+ExportName = Literal[SegmentName, ModelName]
 MILLISECONDS = 1000
 """The rate at which formats count: times of day are told in milliseconds."""
 
@@ -43,44 +44,46 @@ def export(
         typer.Option("--output", "-o", metavar="PATH", help="Where to write, instead of here."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With tflite: a model, or the path of one.")
+        str | None,
+        typer.Option(metavar="NAME", help="With tflite, int8: a model, or its path."),
     ] = None,
 ) -> None:
-    """Write segments of the journal, or a light model.
+    """Write segments of the journal, or a model for another runtime.
 
     Of a UTC day, or of any time. Times count from the beginning of the day or from --from; CSV
     has times of day. All formats but CSV and RTTM speak of one channel. The daemon may write the
     journal meanwhile. Exit code 9: the journal is damaged; 2: there is none, or it has nothing of
     that time.
 
-    --format tflite takes --model alone, and puts model.tflite into its folder for --runtime litert.
+    --format tflite and int8 take --model alone, and put a file into its folder, for --runtime
+    litert and int8.
     """
     of_segments = (journal, day, start, end, channel, output)
-    if form == "tflite":
+    if form == "tflite" or form == "int8":  # noqa: PLR1714 - mypy narrows this
         if any(of_segments):
-            raise UsageError("--format tflite exports a model; give --model NAME and no more.")
-        _export_model(model or Settings().model)
+            raise UsageError(f"--format {form} exports a model; give --model NAME and no more.")
+        _export_model(model or Settings().model, form)
         return
     if model:
-        raise UsageError(f"--format {form} exports segments; --model goes with tflite alone.")
+        raise UsageError(f"--format {form} exports segments; --model goes with tflite and int8.")
     if journal is None:
         raise UsageError(f"--format {form} exports segments of a journal; name its file.")
     _export_segments(journal, form, day=day, start=start, end=end, channel=channel, output=output)
 
 
-def _export_model(name: str) -> None:
+def _export_model(name: str, form: ModelName) -> None:
     from rich.console import Console
 
     from rtclassify.cli.loading import hushed, tensorflow
-    from rtclassify.description import LIGHT, find
+    from rtclassify.description import INT8, LIGHT, find
 
     path = find(name)
     with Console(stderr=True).status(f"converting {name}"):
         with tensorflow():
             from rtclassify import bundle, conversion
         with hushed():
-            conversion.export(bundle.read(path))
-    print(path / LIGHT)
+            (conversion.export_int8 if form == "int8" else conversion.export)(bundle.read(path))
+    print(path / (INT8 if form == "int8" else LIGHT))
 
 
 def _export_segments(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rtclassify.config import Device, Runtime
@@ -46,23 +46,26 @@ def open_engine(
 ) -> Engine:
     """Open the engine on one of the runtimes.
 
-    `threads` is how many TensorFlow computes with; the light runtime has one.
+    `threads` is how many compute; the light runtime has one.
 
     Raises:
         BundleError: If the bundle cannot be used, or `hop_s` does not fit it.
         DependencyError: If the runtime is not installed.
-        UsageError: If `device` is ``gpu`` and there is none, or the runtime is the light one.
+        UsageError: If `device` is ``gpu`` and there is none, or the runtime knows none.
     """
+    if runtime != "tensorflow" and device == "gpu":
+        raise UsageError(f"The runtime {runtime} knows no GPU; leave device or runtime out.")
     if runtime == "litert":
         from rtclassify import litert
 
-        if device == "gpu":
-            raise UsageError("The light runtime knows no GPU; leave device or runtime out.")
         with hushed():
             return litert.open_engine(model, hop_s=hop_s)
     with tensorflow(), _missing("matplotlib", "pandas"):
         from rtclassify import inference
-    return inference.open_engine(model, hop_s=hop_s, device=device, threads=threads)
+    int8 = runtime == "int8"
+    # LiteRT says on standard error what it will use.
+    with hushed() if int8 else nullcontext():
+        return inference.open_engine(model, hop_s=hop_s, device=device, threads=threads, int8=int8)
 
 
 @contextmanager

@@ -50,7 +50,8 @@ def run(
     ] = None,
     device: Annotated[Device | None, typer.Option(help="What the network runs on.")] = None,
     runtime: Annotated[
-        Runtime | None, typer.Option(help="What runs it: litert is light, see docs/light.md.")
+        Runtime | None,
+        typer.Option(help="What runs it; see docs/light.md."),
     ] = None,
     publish: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Where the label stream is bound to.")
@@ -180,15 +181,16 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
-        begin, watch = stack.enter_context(helper()), _watch(channels, settings, info, clock)
+        network, reader = (stack.enter_context(helper()) for _ in range(2))
+        watch = _watch(channels, settings, info, clock)
         names = [channel.name for channel in channels]
         thinking = pipeline.Pipeline(
-            engine, names, settings.labels, watch, phases=phases, begin=begin
+            engine, names, settings.labels, watch, phases=phases, begin=network
         )
         stack.enter_context(loaded_for_good())
         service.ready()
         turn = paced(service.turn)
-        run_loop(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, ahead=True)
+        run_loop(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, begin=reader)
     return engine
 
 
