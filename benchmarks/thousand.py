@@ -5,7 +5,7 @@ subscribes to its labels. They are counted, and how late they are: from when a h
 was captured to the arrival of its provisional label here.
 
     python benchmarks/thousand.py [--channels 200] [--seconds 30] [--inputs 64] [--no-alarms]
-        [--journal] [--hop 0.5] [--model NAME]
+        [--journal] [--hop 0.5] [--model NAME] [--runtime int8]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import zmq
@@ -30,10 +30,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from live import PROC_TICKS, core_seconds, memory_mb
 
 from rtclassify.clock import SystemClock
+from rtclassify.config import Runtime
 
 CLOCK = SystemClock()
 SETTINGS = """
 model = "{model}"
+runtime = "{runtime}"
 hop_s = {hop}
 device = "cpu"
 publish = "{address}"
@@ -120,7 +122,11 @@ def _address(folder: Path) -> str:
 def running(folder: Path, chosen: argparse.Namespace) -> Iterator[Daemon]:
     """Run the daemon as the options say."""
     settings = SETTINGS.format(
-        model=chosen.model, hop=chosen.hop, address=_address(folder), folder=folder
+        model=chosen.model,
+        runtime=chosen.runtime,
+        hop=chosen.hop,
+        address=_address(folder),
+        folder=folder,
     )
     settings += JOURNAL.format(folder=folder) * chosen.journal
     for number in range(chosen.channels):
@@ -190,6 +196,7 @@ def main() -> None:
     options.add_argument("--inputs", type=int, default=64, help="of an interface")
     options.add_argument("--hop", type=float, default=0.5)
     options.add_argument("--model", default="speech-music")
+    options.add_argument("--runtime", choices=get_args(Runtime), default="tensorflow")
     options.add_argument("--no-alarms", action="store_true")
     options.add_argument("--journal", action="store_true")
     chosen = options.parse_args()

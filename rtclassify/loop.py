@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from rtclassify.clock import Clock
-from rtclassify.pipeline import Begin, Pipeline
+from rtclassify.pipeline import Pipeline
 from rtclassify.ring import Wakeup
 from rtclassify.stream import Event, Heartbeat, Item, Sink, Source
 
 HEARTBEAT_S = 1.0
 TURN_S = 0.1
+ENOUGH = 128
+"""Items of a batch: a core has them at hand, and who is behind catches up in steps as small."""
 
 
 def run(
@@ -22,7 +24,7 @@ def run(
     clock: Clock,
     wakeup: Wakeup,
     turn: Callable[[], bool],
-    begin: Begin[Sequence[Item]] | None = None,
+    ahead: bool = False,
 ) -> None:
     """Move audio from open sources through the pipeline to open sinks until there is no more.
 
@@ -33,8 +35,7 @@ def run(
         clock: Paces heartbeats.
         wakeup: Rung by live sources when audio is there.
         turn: Called at each turn of the loop; says whether to go on.
-        begin: As for `Pipeline`, in another thread than that; if given, sources are read again
-            while what they brought is at work.
+        ahead: Whether to read sources again while the network is at work on what they brought.
 
     Raises:
         SourceError: If a recording turns out to be unreadable.
@@ -45,7 +46,7 @@ def run(
         for sink in sinks:
             sink.send(events)
 
-    beat, intake = clock.now(), _Intake(sources, pipeline, begin)
+    beat, intake = clock.now(), _Intake(sources, pipeline, at_once=2 if ahead else 1)
     try:
         while turn() and not intake.ended:
             told = intake.tell()
@@ -63,44 +64,39 @@ def run(
 
 
 class _Intake:
-    """What sources bring, on its way through the pipeline: one batch, or two with threads."""
+    """What sources bring, on its way through the pipeline: so many batches of it at once."""
 
-    def __init__(
-        self, sources: Sequence[Source], pipeline: Pipeline, begin: Begin[Sequence[Item]] | None
-    ) -> None:
+    def __init__(self, sources: Sequence[Source], pipeline: Pipeline, *, at_once: int) -> None:
         self._sources = sources
         self._pipeline = pipeline
-        self._begin = begin
-        self._reading: Callable[[], Sequence[Item]] | None = None
+        self._at_once = at_once
+        self._next = 0
         self._taken: deque[Callable[[], list[Event]]] = deque()
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing to tell any more, nor will be."""
-        under_way = self._taken or self._reading
-        return not under_way and all(source.ended for source in self._sources)
+        return not self._taken and all(source.ended for source in self._sources)
 
     def tell(self) -> list[Event] | None:
         """Take what is there; return what the first of it brings about, None for nothing."""
-        while len(self._taken) < (2 if self._begin else 1) and self._take():
+        while len(self._taken) < self._at_once and self._take():
             pass
         return self._taken.popleft()() if self._taken else None
 
     def rest(self) -> Iterator[list[Event]]:
-        """Yield what all that was read brings about."""
-        if self._reading:
-            self._begin = None
-            self._take()
+        """Yield what all that was taken brings about."""
         while self._taken:
             yield self._taken.popleft()()
 
     def _take(self) -> bool:
-        read, self._reading = self._reading or self._read, None
-        items = read()
+        """Read sources in turn until there is enough; say whether there is anything."""
+        items: list[Item] = []
+        for _ in self._sources:
+            items += self._sources[self._next].read()
+            self._next = (self._next + 1) % len(self._sources)
+            if len(items) >= ENOUGH:
+                break
         if items:
             self._taken.append(self._pipeline.take(items))
-            self._reading = self._begin(self._read) if self._begin else None
         return bool(items)
-
-    def _read(self) -> list[Item]:
-        return [item for source in self._sources for item in source.read()]

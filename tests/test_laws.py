@@ -249,27 +249,23 @@ def test_the_loop_ends_cleanly_at_any_turn(audio: Samples, stop: int) -> None:
 
 
 def test_the_loop_says_the_same_when_sources_are_read_ahead() -> None:
-    """With threads, and stopped while something that was read ahead is still to be heard."""
+    """With a thread, and stopped while something that was read ahead is still to be heard."""
     audio = np.concatenate([np.full(300, value) for value in SCENES.values()]).astype(np.float32)
 
-    def said(
-        stop: int, network: Begin[Samples] | None, reader: Begin[Sequence[Item]] | None
-    ) -> list[Event]:
+    def said(stop: int, begin: Begin[Samples] | None = None) -> list[Event]:
         script = [[block(audio, *piece)] for piece in pieces(len(audio), 25)]
         sink, turns = MemorySink(), iter(range(stop))
         run(
-            [ScriptedSource(script, ["a"])], pipeline(begin=network), [sink], clock=ManualClock(),
-            wakeup=Wakeup(), turn=lambda: next(turns, None) is not None, begin=reader,
+            [ScriptedSource(script, ["a"])], pipeline(begin=begin), [sink], clock=ManualClock(),
+            wakeup=Wakeup(), turn=lambda: next(turns, None) is not None, ahead=bool(begin),
         )  # fmt: skip
         return [event for event in sink.events if not isinstance(event, Heartbeat)]
 
-    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+    with ThreadPoolExecutor(1) as thread:
         for stop in (1, 2, 17, 1000):
             # What was read ahead when it is stopped is heard all the same.
-            heard = min(stop + 2, len(audio) // 25)
-            assert said(
-                stop, lambda work: one.submit(work).result, lambda work: other.submit(work).result
-            ) == said(heard, None, None)
+            heard = min(stop + 1, len(audio) // 25)
+            assert said(stop, lambda work: thread.submit(work).result) == said(heard)
 
 
 def test_a_source_that_breaks_while_it_is_read_ahead_still_lets_the_end_be_told() -> None:
@@ -291,7 +287,7 @@ def test_a_source_that_breaks_while_it_is_read_ahead_still_lets_the_end_be_told(
     with pytest.raises(SourceError, match="torn"):
         run(
             [Breaking(script, ["a"])], pipeline(), [sink], clock=ManualClock(), wakeup=Wakeup(),
-            turn=lambda: True, begin=lambda work: work,
+            turn=lambda: True, ahead=True,
         )  # fmt: skip
 
     segments = [event for event in sink.events if isinstance(event, Segment)]

@@ -181,16 +181,15 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         log.info("%s on %s", info.model, engine.runs_on)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
-        network, reader = (stack.enter_context(helper()) for _ in range(2))
-        watch = _watch(channels, settings, info, clock)
+        begin, watch = stack.enter_context(helper()), _watch(channels, settings, info, clock)
         names = [channel.name for channel in channels]
         thinking = pipeline.Pipeline(
-            engine, names, settings.labels, watch, phases=phases, begin=network
+            engine, names, settings.labels, watch, phases=phases, begin=begin
         )
         stack.enter_context(loaded_for_good())
         service.ready()
         turn = paced(service.turn)
-        run_loop(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, begin=reader)
+        run_loop(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, ahead=True)
     return engine
 
 
