@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtclassify.cli.output import delivering
-from rtclassify.config import Device, Settings
+from rtclassify.config import Device, Runtime, Settings
 from rtclassify.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def bench(
         str, typer.Option(metavar="NAME", help="A model, or the path of one.")
     ] = Settings().model,
     device: Annotated[Device, typer.Option(help="What the network runs on.")] = "auto",
+    runtime: Annotated[Runtime, typer.Option(help="What runs it.")] = "tensorflow",
     threads: Annotated[
         int, typer.Option(min=0, help="Cores that the network may use; 0 for all.")
     ] = 1,
@@ -61,7 +62,7 @@ def bench(
     from rtclassify.bench import report
     from rtclassify.bench.sweep import Plan
 
-    found = _measured(device, Plan(model, threads, counts, hops_s, seconds, bound_ms))
+    found = _measured(device, runtime, Plan(model, threads, counts, hops_s, seconds, bound_ms))
 
     with delivering("the output"):
         if as_json:
@@ -82,7 +83,7 @@ def _numbers(text: str, option: str, *, least: float) -> list[float]:
     return numbers
 
 
-def _measured(device: Device, plan: Plan) -> Found:
+def _measured(device: Device, runtime: Runtime, plan: Plan) -> Found:
     if plan.threads:
         # TensorFlow reads it when it is loaded; the commands that serve leave it alone.
         os.environ |= {"TF_NUM_INTRAOP_THREADS": str(plan.threads), "TF_NUM_INTEROP_THREADS": "1"}
@@ -95,7 +96,7 @@ def _measured(device: Device, plan: Plan) -> Found:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
     def opened(hop_s: float | None) -> Engine:
-        return open_engine(plan.model, hop_s=hop_s, device=device, runtime="tensorflow")
+        return open_engine(plan.model, hop_s=hop_s, device=device, runtime=runtime)
 
     with Console(stderr=True).status("measuring") as status:
         return sweep(plan, opened, lambda what: status.update(f"measuring {what}"))

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PACE_S = 0.05
+PACE_S = 0.03
 """What comes due meanwhile shares a turn, and a batch of the network."""
 
 
