@@ -5,7 +5,7 @@ each half hour and zeros, which cost the network just as much, in between. Each 
 process of its own, pinned to one core. What ten seconds take is start-up and left out of the
 speed, which is counted in seconds of the core, so that a busy machine does not blur it.
 
-    python benchmarks/classify_speed.py [--model NAME] [--folder /tmp] [--hours 24]
+    python benchmarks/classify_speed.py [--model NAME] [--runtime int8] [--folder /tmp] [--hours 24]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,15 +41,17 @@ def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--model", default="speech-music")
+    options.add_argument("--runtime", default="tensorflow")
     options.add_argument("--folder", default=None, help="where the recordings are written")
     options.add_argument("--hours", type=float, default=24.0)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         path = Path(folder) / "recording.wav"
-        start_up = measure(path, START_UP_S, chosen.model)
-        short = measure(path, SHORT_S, chosen.model)
         long_s = round(chosen.hours * 3600)
-        long = measure(path, long_s, chosen.model)
+        what = ("--model", chosen.model, "--runtime", chosen.runtime)
+        start_up, short, long = (
+            measure(path, seconds, what) for seconds in (START_UP_S, SHORT_S, long_s)
+        )
     print("recording    wall s  core s  peak MB")
     for seconds, cost in ((START_UP_S, start_up), (SHORT_S, short), (long_s, long)):
         print(f"{seconds:>7} s {cost.wall_s:10.1f} {cost.core_s:7.1f} {cost.peak_mb:8.0f}")
@@ -90,13 +93,13 @@ def programme() -> np.ndarray:
     return sound.clip(-1, 1)
 
 
-def measure(path: Path, seconds: int, model: str) -> Cost:
+def measure(path: Path, seconds: int, chosen: Sequence[str]) -> Cost:
     """Label a recording of `seconds` in a process of its own on core 0."""
     write_recording(path, seconds)
     began = time.monotonic()
     pinned = ["taskset", "--cpu-list", "0", sys.executable, "-m", "rtclassify"]
-    options = ["--model", model, "--device", "cpu", "--output", os.devnull]
-    child = subprocess.Popen([*pinned, "classify", path, *options])
+    options = ["--device", "cpu", "--output", os.devnull]
+    child = subprocess.Popen([*pinned, "classify", path, *options, *chosen])
     _, status, used = os.wait4(child.pid, 0)
     if status:
         raise SystemExit(f"classify failed: {os.waitstatus_to_exitcode(status)}")
