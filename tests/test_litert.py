@@ -290,7 +290,7 @@ def test_a_file_that_does_not_prove_itself_is_not_kept(
         (["-f", "tflite", "journal"], "--format tflite exports a model; give --model NAME"),
         (["-f", "tflite", "--day", "2026-03-14"], "give --model NAME and no more."),
         (["-f", "tflite", "-o", "x.tflite"], "give --model NAME and no more."),
-        (["-f", "csv", "journal", "--model", "x"], "--model goes with tflite alone."),
+        (["-f", "csv", "journal", "--model", "x"], "--model goes with tflite and int8."),
         (["-f", "csv"], "--format csv exports segments of a journal; name its file."),
         (["-f", "tflite", "--model", "nonesuch"], "There is no model 'nonesuch'"),
     ],
