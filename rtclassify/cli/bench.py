@@ -29,7 +29,9 @@ def bench(
         str, typer.Option(metavar="NAME", help="A model, or the path of one.")
     ] = Settings().model,
     device: Annotated[Device, typer.Option(help="What the network runs on.")] = "auto",
-    runtime: Annotated[Runtime, typer.Option(help="What runs it.")] = "tensorflow",
+    runtime: Annotated[
+        Runtime, typer.Option(help="litert is for small boxes, int8 for many channels.")
+    ] = "tensorflow",
     threads: Annotated[
         int, typer.Option(min=0, help="Cores that the network may use; 0 for all.")
     ] = 1,

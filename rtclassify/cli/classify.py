@@ -39,7 +39,9 @@ Hop = Annotated[
     typer.Option("--hop", metavar="SECONDS", help="Seconds from one label to the next."),
 ]
 RunsOn = Annotated[Device, typer.Option(help="What the network runs on.")]
-RunsWith = Annotated[Runtime, typer.Option(help="What runs it: docs/light.md, many-channels.md.")]
+RunsWith = Annotated[
+    Runtime, typer.Option(help="litert is for small boxes, int8 for many channels.")
+]
 Jobs = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that share a folder, a core and 0.7 GB each. [default: 1]"),

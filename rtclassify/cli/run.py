@@ -51,7 +51,7 @@ def run(
     device: Annotated[Device | None, typer.Option(help="What the network runs on.")] = None,
     runtime: Annotated[
         Runtime | None,
-        typer.Option(help="What runs it: docs/light.md, many-channels.md."),
+        typer.Option(help="litert is for small boxes, int8 for many channels."),
     ] = None,
     publish: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Where the label stream is bound to.")
