@@ -60,9 +60,10 @@ def int8_engine_of(
 ) -> Engine:
     """Make an engine whose front end is TensorFlow's and whose network is in 8 bits; prove it."""
     said, frames_of = bundle.description, _compile(bundle).frames_of
-    graphs = Graphs(frames_of, *litert.network_of(said, content, threads=threads))
-    runs_on = f"{runs_on}; network in 8 bits, {litert.version()}"
-    engine = Engine(said, bundle.grid, graphs, hop=hop, runs_on=runs_on)
+    with litert.refused(said, INT8):
+        network = litert.graphs_of(content, litert.SIGNATURES[1:], threads)
+        runs_on = f"{runs_on}; network in 8 bits, {litert.version()}"
+        engine = Engine(said, bundle.grid, Graphs(frames_of, *network), hop=hop, runs_on=runs_on)
     prove(engine, said, ROUGH)
     return engine
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rtclassify.description import INT8, LIGHT, Description, check_files, describe, find
+from rtclassify.description import LIGHT, Description, check_files, describe, find
 from rtclassify.engine import Engine, Graphs
 from rtclassify.errors import BundleError, DependencyError
 from rtclassify.grid import Grid
@@ -63,23 +63,12 @@ def engine_of(said: Description, content: bytes, *, hop: int) -> Engine:
         BundleError: If it is no such model, or scores the probe otherwise.
         DependencyError: If LiteRT is not installed.
     """
-    with _refused(said, LIGHT):
+    with refused(said, LIGHT):
         graphs = Graphs(*graphs_of(content, SIGNATURES))
         runs_on = f"CPU, {version()}"
         engine = Engine(said, Grid(**said.grid), graphs, hop=hop, runs_on=runs_on)
     prove(engine, said)
     return engine
-
-
-def network_of(said: Description, content: bytes, *, threads: int) -> Sequence[Graph]:
-    """Make the last two of `Graphs` of a bundle's ``model.int8.tflite``.
-
-    Raises:
-        BundleError: If it is no such model.
-        DependencyError: If LiteRT is not installed.
-    """
-    with _refused(said, INT8):
-        return graphs_of(content, SIGNATURES[1:], threads=threads)
 
 
 def graphs_of(content: bytes, signatures: Sequence[str], threads: int = 1) -> Sequence[Graph]:
@@ -117,7 +106,8 @@ def _installed() -> Iterator[None]:
 
 
 @contextmanager
-def _refused(said: Description, name: str) -> Iterator[None]:
+def refused(said: Description, name: str) -> Iterator[None]:
+    """Let what LiteRT, or an engine that warms up, says of a file become a `BundleError`."""
     try:
         yield
     except (TypeError, ValueError, RuntimeError) as error:

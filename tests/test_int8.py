@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from test_bundle import digest_again
-from test_engine import noise
+from test_engine import noise, untrained
+from test_litert import told_of_demo
 from typer.testing import CliRunner
 
+from rtclassify.bundle import add_file
 from rtclassify.cli import app
 from rtclassify.cli.loading import open_engine
 from rtclassify.description import INT8, describe
@@ -22,7 +23,6 @@ from rtclassify.stream import Window
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "models" / "speech-music"
-DEMO = ROOT / "rtclassify" / "sources" / "demo.ogg"
 
 
 def opened(path: Path) -> Engine:
@@ -35,16 +35,10 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_the_demo_is_labelled_nearly_alike(tmp_path: Path) -> None:
-    told = {}
-    for runtime in ("tensorflow", "int8"):
-        out = tmp_path / runtime
-        options = ["--model", str(SHIPPED), "--runtime", runtime, "-f", "jsonl", "-o", str(out)]
-        done = CliRunner().invoke(app, ["classify", str(DEMO), *options])
-        assert done.exit_code == 0, done.output
-        told[runtime] = [json.loads(line) for line in out.read_text().splitlines()]
+    told = [told_of_demo(SHIPPED, runtime, tmp_path) for runtime in ("tensorflow", "int8")]
 
-    theirs, ours = ([[*entry["probs"].values()] for entry in said] for said in told.values())
-    names = zip(*([entry["label"] for entry in said] for said in told.values()), strict=True)
+    theirs, ours = ([[*entry["probs"].values()] for entry in said] for said in told)
+    names = zip(*([entry["label"] for entry in said] for said in told), strict=True)
     assert len(theirs) > 100
     np.testing.assert_allclose(ours, theirs, atol=ROUGH)
     assert sum(one != other for one, other in names) <= 0.01 * len(theirs)
@@ -85,6 +79,14 @@ def test_what_is_no_model_is_refused_even_with_a_digest_that_fits(copy: Path) ->
 
     with pytest.raises(BundleError, match="is not what `rtclassify export` makes"):
         opened(copy)
+
+
+def test_another_models_file_is_refused(tmp_path: Path) -> None:
+    path = untrained(tmp_path / "tiny", window=16_000)
+    add_file(describe(path), INT8, (SHIPPED / INT8).read_bytes())
+
+    with pytest.raises(BundleError):
+        opened(path)
 
 
 def test_it_knows_no_gpu() -> None:
