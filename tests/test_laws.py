@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -266,6 +266,39 @@ def test_the_loop_says_the_same_when_sources_are_read_ahead() -> None:
             # What was read ahead when it is stopped is heard all the same.
             heard = min(stop + 1, len(audio) // 25)
             assert said(stop, lambda work: thread.submit(work).result) == said(heard)
+
+
+def test_sources_take_turns_and_no_batch_is_large() -> None:
+    """Whoever has much waiting keeps nobody else from being heard."""
+    names = [f"{number}" for number in range(6)]
+    audio = np.full(10 * WINDOW, 0.1, np.float32)
+    many = [block(audio, *piece, name) for name in names[:1] for piece in pieces(len(audio), 10)]
+    script = [many[at : at + 40] for at in range(0, len(many), 40)]
+    busy = ScriptedSource(script, names[:1])
+    others = [
+        ScriptedSource([[block(audio, *piece, name)] for piece in pieces(100, 10)], [name])
+        for name in names[1:]
+    ]
+    taken: list[list[str]] = []
+
+    class Seen(Pipeline):
+        """Notes what it takes."""
+
+        def take(self, items: Sequence[Item]) -> Callable[[], list[Event]]:
+            taken.append([item.channel for item in items])
+            return super().take(items)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rtclassify.loop.ENOUGH", 20)
+        run(
+            [busy, *others], Seen(classifier(), names, LabelSettings()), [MemorySink()],
+            clock=ManualClock(), wakeup=Wakeup(), turn=lambda: True,
+        )  # fmt: skip
+
+    assert taken[0] == names[:1] * 40
+    first = {name: next(n for n, batch in enumerate(taken) if name in batch) for name in names}
+    assert max(first.values()) <= 1
+    assert sum(map(len, taken)) == len(many) + 10 * len(others)
 
 
 def test_a_source_that_breaks_while_it_is_read_ahead_still_lets_the_end_be_told() -> None:

@@ -117,10 +117,6 @@ class Meters:
         """How loud each channel is."""
         return self._loudness.values
 
-    def end(self, channel: str) -> int:
-        """Return the index after the last sample that was heard of `channel`."""
-        return self._steppers[self._numbers[channel]].end
-
     def push(self, blocks: Sequence[AudioBlock]) -> list[list[Reading]]:
         """Take the next blocks of any channels; return the readings that each of them completes.
 
