@@ -17,7 +17,7 @@ from rtclassify.bench.measure import Cost
 from rtclassify.bench.sweep import Found
 
 INK, FAINT, NEW, WHOLE = "#2b3440", "#8a94a0", "#3a8fd6", "#e2862b"
-PACKAGES = ("tensorflow", "numpy", "soxr", "pyzmq")
+PACKAGES = ("tensorflow", "numpy", "scipy", "soxr", "pyzmq")
 
 
 def as_json(found: Found) -> dict[str, Any]:
