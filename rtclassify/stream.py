@@ -243,12 +243,16 @@ class Loudness:
         momentary: Of the last 400 ms.
         short_term: Of the last 3 s.
         integrated: Gated, of the audio since sample `since`.
+        momentary_max: The greatest momentary loudness since then.
+        short_term_max: The greatest short-term loudness since then.
         since: Where the running hour of audio began.
     """
 
     momentary: float | None
     short_term: float | None
     integrated: float | None
+    momentary_max: float | None
+    short_term_max: float | None
     since: int
 
 

@@ -82,7 +82,7 @@ alarms = st.builds(
     limits=st.builds(Limits, figures, st.floats(0.0, 1e5), figures, st.floats(0.0, 1e5)),
     captured=stamps,
 )
-loudnesses = st.builds(Loudness, decibels, decibels, decibels, indices)
+loudnesses = st.builds(Loudness, *[decibels] * 5, indices)
 statuses = st.builds(
     ChannelStatus,
     channel=channels,

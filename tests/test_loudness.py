@@ -50,17 +50,43 @@ def test_case_9_the_short_term_window_is_three_seconds() -> None:
     assert short_term == pytest.approx([-23.0] * len(short_term), abs=WITHIN_LU)
 
 
-@pytest.mark.parametrize("second", [0, 1])
-def test_the_maximum_of_case_10_is_missed_by_less_than_a_whole_lu_each_second(second: int) -> None:
-    """Twenty tones of 3 s, each later than a whole second by another multiple of 0.15 s."""
-    found = []
-    for number in range(20):
-        silence = np.zeros(round(number * 0.15 * RATE), np.float32)
-        signal = np.concatenate([silence, sine(-23.0, 3.0), np.zeros(2 * RATE, np.float32)])
-        heartbeats = loudness(signal)[second::2]
-        found.append(max(at.short_term for at in heartbeats if at.short_term is not None))
+def pieces(level: float, silent_s: float, sounding_s: float) -> Samples:
+    """A tone after a silence and before a second of it."""
+    silence = np.zeros(round(silent_s * RATE), np.float32)
+    return np.concatenate([silence, sine(level, sounding_s), np.zeros(RATE, np.float32)])
 
-    assert -23.0 - 0.8 - WITHIN_LU < min(found) < max(found) < -23.0 + WITHIN_LU
+
+@pytest.mark.parametrize(
+    ("figure", "sounding_s", "later_s"),
+    [("short_term_max", 3.0, 0.15), ("momentary_max", 0.4, 0.02)],
+)
+def test_cases_10_and_13_no_tone_falls_between_two_windows(
+    figure: str, sounding_s: float, later_s: float
+) -> None:
+    found = [
+        getattr(loudness(pieces(-23.0, number * later_s, sounding_s))[-1], figure)
+        for number in range(20)
+    ]
+
+    assert found == pytest.approx([-23.0] * 20, abs=WITHIN_LU)
+
+
+@pytest.mark.parametrize(
+    ("figure", "sounding_s", "later_s"),
+    [("short_term_max", 3.0, 0.15), ("momentary_max", 0.4, 0.02)],
+)
+def test_cases_11_and_14_each_louder_tone_is_the_new_maximum(
+    figure: str, sounding_s: float, later_s: float
+) -> None:
+    tones = [pieces(number - 38.0, number * later_s, sounding_s) for number in range(20)]
+
+    measured = loudness(np.concatenate(tones))
+
+    told = {round(at, 1) for at in (getattr(each, figure) for each in measured) if at is not None}
+    wanted = np.arange(-38.0, -18.0)
+    assert [min(told, key=lambda at: abs(at - each)) for each in wanted] == pytest.approx(
+        wanted.tolist(), abs=WITHIN_LU
+    )
 
 
 def test_case_12_the_momentary_window_is_four_tenths_of_a_second() -> None:
@@ -108,7 +134,9 @@ def test_legs_that_cancel_each_other_are_about_as_loud_as_others() -> None:
 
 
 def test_nothing_is_told_before_a_window_is_full_nor_of_silence() -> None:
-    assert loudness(np.zeros(10 * RATE, np.float32))[-1] == Loudness(None, None, None, 0)
+    assert loudness(np.zeros(10 * RATE, np.float32))[-1] == Loudness(
+        None, None, None, None, None, 0
+    )
     early = loudness(sine(-23.0, 2.0))[-1]
     assert (early.momentary is None, early.short_term) == (False, None)
 

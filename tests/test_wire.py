@@ -207,7 +207,7 @@ def test_both_messages_of_an_alarm_and_the_heartbeats_between_name_one_incident(
 
 
 def test_a_heartbeat_tells_loudness_in_lufs() -> None:
-    loudness = Loudness(-22.806, -23.4, None, 57_600_000)
+    loudness = Loudness(-22.806, -23.4, None, -18.0, -21.333, 57_600_000)
 
     beat = encoded(Heartbeat((status(loudness=loudness),))).body
 
@@ -215,6 +215,8 @@ def test_a_heartbeat_tells_loudness_in_lufs() -> None:
         "momentary_lufs": -22.81,
         "short_term_lufs": -23.4,
         "integrated_lufs": None,
+        "momentary_max_lufs": -18.0,
+        "short_term_max_lufs": -21.33,
         "integrated_since": 57_600_000,
     }
 

@@ -21,6 +21,8 @@ Energies = NDArray[np.float64]
 CELL_S, STEP_CELLS = 0.01, 50
 MOMENTARY, SHORT_TERM, BLOCK_STEP = 40, 300, 10
 """In cells of 10 ms: windows, and from one gating block, of 400 ms, to the next."""
+WINDOWS = MOMENTARY, SHORT_TERM
+KEPT = SHORT_TERM + STEP_CELLS
 
 HOUR_CELLS = 360_000
 OFFSET_LU, REFERENCE_HZ = -0.691, 997.0
@@ -91,7 +93,8 @@ class LoudnessMeters:
     def __init__(self, channels: int, *, cell: int) -> None:
         self._hour = HOUR_CELLS * cell
         self._since = np.zeros(channels, int)
-        self._heard = np.zeros((channels, SHORT_TERM))
+        self._heard = np.zeros((channels, KEPT))
+        self._loudest = np.zeros((len(WINDOWS), channels))
         self._filled = np.zeros(channels, int)
         self._of_hour = np.zeros(channels, int)
         self._counts = np.zeros((channels, BINS), int)
@@ -113,11 +116,13 @@ class LoudnessMeters:
         hours = channels[begins]
         self._since[hours] = starts[begins] // self._hour * self._hour
         self._counts[hours] = self._sums[hours] = self._of_hour[hours] = 0
+        self._loudest[:, hours] = 0
         heard = np.concatenate([self._heard[channels, STEP_CELLS:], energies], axis=1)
         self._heard[channels] = heard
         self._gate(channels, heard)
+        self._compare(channels, heard)
         for filled in (self._filled, self._of_hour):
-            filled[channels] = np.minimum(filled[channels] + STEP_CELLS, SHORT_TERM)
+            filled[channels] = np.minimum(filled[channels] + STEP_CELLS, KEPT)
 
     def _gate(self, channels: Numbers, heard: Energies) -> None:
         """Count the gating blocks that end in the newest step and lie in the running hour."""
@@ -134,12 +139,22 @@ class LoudnessMeters:
         np.add.at(self._counts, at, 1)
         np.add.at(self._sums, at, loud)
 
+    def _compare(self, channels: Numbers, heard: Energies) -> None:
+        """Remember the loudest of the windows that end in the newest step of the running hour."""
+        sums = np.pad(heard.cumsum(axis=1), ((0, 0), (1, 0)))
+        ends = np.arange(KEPT - STEP_CELLS, KEPT) + 1
+        filled = self._of_hour[channels, np.newaxis] + ends - ends[0] + 1
+        for loudest, cells in zip(self._loudest, WINDOWS, strict=True):
+            energies = (sums[:, ends] - sums[:, ends - cells]) / cells
+            energies[(filled < cells) | (energies <= QUIETEST)] = 0.0
+            loudest[channels] = np.maximum(loudest[channels], energies.max(axis=1))
+
     @property
     def values(self) -> list[Loudness]:
         """The loudness of each channel now."""
         told = (
             self._mean_lufs(MOMENTARY), self._mean_lufs(SHORT_TERM), self._integrated(),
-            self._since.tolist(),
+            *map(_told, self._loudest), self._since.tolist(),
         )  # fmt: skip
         return [Loudness(*of_one) for of_one in zip(*told, strict=True)]
 

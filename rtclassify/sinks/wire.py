@@ -308,6 +308,8 @@ def _loudness(loudness: Loudness | None) -> Fields | None:
         "momentary_lufs": _decibels(loudness.momentary),
         "short_term_lufs": _decibels(loudness.short_term),
         "integrated_lufs": _decibels(loudness.integrated),
+        "momentary_max_lufs": _decibels(loudness.momentary_max),
+        "short_term_max_lufs": _decibels(loudness.short_term_max),
         "integrated_since": loudness.since,
     }
 
