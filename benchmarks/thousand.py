@@ -44,7 +44,7 @@ replay = "ipc://{folder}/replay"
 JOURNAL = '[journal]\npath = "{folder}/journal.sqlite"\n'
 CHANNEL = '[[channel]]\nname = "{interface}-{number}"\nsource = "soundcard:{interface}"\n'
 PATIENCE_S = 300
-SETTLED_MS = 1000.0
+SETTLED_MS, CATCH_UP_S = 1000.0, 60.0
 """What is later is of audio that waited while the model loaded."""
 
 REST_S = 5.0
@@ -148,11 +148,11 @@ def running(folder: Path, chosen: argparse.Namespace) -> Iterator[Daemon]:
 
 
 def measure(daemon: Daemon, seconds: float) -> tuple[Counted, np.ndarray]:
-    """Count once the daemon has caught up; return what came and the cores that it used."""
-    labels = daemon.labels()
-    while True:
-        label, captured_s = next(labels)
-        if not label["final"] and 1000 * (CLOCK.now() - captured_s) < SETTLED_MS:
+    """Return what came, and the cores used, once the daemon has caught up or had time to."""
+    labels, enough_s = daemon.labels(), CLOCK.now() + CATCH_UP_S
+    for label, captured_s in labels:
+        settled = not label["final"] and 1000 * (CLOCK.now() - captured_s) < SETTLED_MS
+        if settled or CLOCK.now() > enough_s:
             break
     since = CLOCK.now() + REST_S
     counted, before = Counted(since, since + seconds), None
