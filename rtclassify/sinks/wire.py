@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import orjson
+
 from rtclassify.clock import Clock, Timekeeping
 from rtclassify.stream import (
     Alarm,
@@ -318,9 +320,10 @@ def _decibels(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
 
-_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
 def _json(body: Mapping[str, Any]) -> bytes:
-    # Names that come from the system may hold bytes that are no UTF-8.
-    return _JSON.encode(body).encode(errors="replace")
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        # Names that come from the system may hold bytes that are no UTF-8.
+        told = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return told.encode(errors="replace")
