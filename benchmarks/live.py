@@ -6,7 +6,7 @@ on it twice, the second time with a warm disk cache, and subscribes. Latency is 
 subscriber: from the capture of a hop's last sample, as the label's ``utc`` dates it, to the arrival
 of its provisional label. Final ones are counted.
 
-    python benchmarks/live.py [--seconds 120] [--model NAME] [--interface]
+    python benchmarks/live.py [--seconds 120] [--model NAME] [--runtime litert] [--interface]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import soundfile
@@ -35,6 +35,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from rigs.jack import CARD, CHANNELS, JackServer  # noqa: E402 - the tests' rig
 from rigs.pulse import RATE, SoundServer, add_card  # noqa: E402 - the tests' rig
 
+from rtclassify.config import Runtime  # noqa: E402
 from rtclassify.sources import demo  # noqa: E402
 from rtclassify.sources.portaudio import BLOCK  # noqa: E402
 
@@ -48,12 +49,13 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=120.0)
     options.add_argument("--model", default="speech-music")
+    options.add_argument("--runtime", choices=get_args(Runtime), default="tensorflow")
     options.add_argument("--interface", action="store_true", help="64 inputs of JACK")
     chosen = options.parse_args()
     card = interface if chosen.interface else sound_card
     with tempfile.TemporaryDirectory() as folder, card(Path(folder)) as settings:
-        listen(chosen.model, settings, seconds=0.0)
-        report(listen(chosen.model, settings, seconds=chosen.seconds))
+        listen(chosen, settings, seconds=0.0)
+        report(listen(chosen, settings, seconds=chosen.seconds))
 
 
 @contextmanager
@@ -103,9 +105,10 @@ class Measured:
     peak_mb: float
 
 
-def listen(model: str, settings: Path, *, seconds: float) -> Measured:
+def listen(chosen: argparse.Namespace, settings: Path, *, seconds: float) -> Measured:
     """Run the daemon until `seconds` after its first label."""
-    command = [sys.executable, "-m", "rtclassify", "run", "--model", model, "--device", "cpu"]
+    command = [sys.executable, "-m", "rtclassify", "run", "--model", chosen.model]
+    command += ["--runtime", chosen.runtime, "--device", "cpu"]
     command += ["--config", str(settings), "--publish", ADDRESS]
     with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
         subscriber.subscribe(b"label/")
