@@ -7,6 +7,8 @@ interrupted run is resumed by running it again.
 
     scripts/corpus FOLDER              fetch everything, the repositories by git
     scripts/corpus FOLDER --pack DIR   take the repositories' recordings from a folder instead
+
+What `scripts/voices FOLDER` has made is listed as well.
 """
 
 from __future__ import annotations
@@ -77,7 +79,7 @@ def main() -> int:
     else:
         for group in read_tsv(HERE / "pack.tsv"):
             clone(group, chosen.folder / "repositories", pack)
-    entries = [*catalog_entries(rows), *pack_entries(pack)]
+    entries = [*catalog_entries(rows), *pack_entries(pack), *made_entries(chosen.folder / "voices")]
     kept = corrected(entries, read_tsv(HERE / "corrections.tsv"))
     used = {entry.path for entry in kept}
     problems = [
@@ -262,6 +264,14 @@ def pack_entries(pack: Path) -> Iterator[Entry]:
             name = f"{source}-{kind}" if kind == "singing" else source
             place = f"pack/{kind}/{source}/{path.name}"
             yield Entry(place, "", "", LABELS[kind], split, name)
+
+
+def made_entries(voices: Path) -> Iterator[Entry]:
+    """Yield what neural voices read and sang; none of it is held out."""
+    for path in sorted(voices.glob("*/*/*.flac")):
+        kind, group = path.parts[-3:-1]
+        name = f"neural-{group}" + "-singing" * (kind == "singing")
+        yield Entry(f"voices/{kind}/{group}/{path.name}", "", "", LABELS[kind], "train", name)
 
 
 def write_list(folder: Path, entries: Iterable[Entry]) -> int:

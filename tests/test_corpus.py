@@ -59,6 +59,21 @@ def test_another_container_is_refused(corpus: ModuleType) -> None:
         next(corpus.queen_clips(b"RIFF" + bytes(100)))
 
 
+def test_what_neural_voices_made_is_listed_as_made(corpus: ModuleType, tmp_path: Path) -> None:
+    for kind, group in (("singing", "choir"), ("speech", "slavic")):
+        wav(tmp_path / kind / group / "0000.flac")
+
+    sung, said = corpus.made_entries(tmp_path)
+
+    assert (sung.path, sung.labels, sung.split) == (
+        "voices/singing/choir/0000.flac",
+        "music",
+        "train",
+    )
+    assert (sung.source, said.source) == ("neural-choir-singing", "neural-slavic")
+    assert said.labels == "speech"
+
+
 @pytest.mark.parametrize(
     ("package", "path", "source"),
     [
