@@ -116,6 +116,14 @@ def test_a_change_is_where_it_happens(at: float) -> None:
     assert present[change + 1 :].tolist() == [[0, 1]] * (FRAMES - change - 1)
 
 
+def test_a_fade_begins_and_ends_a_sound_in_its_middle() -> None:
+    layers = [Layer(sound(), NEITHER), Layer(sound(1), MUSIC, 0.2, 0.8, fade_in=0.1, fade_out=0.2)]
+
+    taught = np.flatnonzero(mix(layers).present[:, 1] == 1)
+
+    assert taught.tolist() == [*range(round(0.25 * FRAMES), round(0.7 * FRAMES))]
+
+
 def test_what_is_silent_is_not_taught() -> None:
     layers = [Layer(sound(), SPEECH, end=0.4), Layer(sound(1), MUSIC, start=0.6)]
 

@@ -23,7 +23,8 @@ GAIN_DBFS = (-56.0, -8.0)
 DITHER_DBFS, COARSE_DBFS = (-100.0, -70.0), (-70.0, -48.0)
 COARSE_ODDS = 0.1
 NOTCH_ODDS, NOTCHES, NOTCH_BANDS, NOTCH_DB = 0.4, 3, 9, (10.0, 60.0)
-DECAYS_S = np.geomspace(0.15, 1.8, 12)
+DECAYS_S, WET = np.geomspace(0.15, 1.8, 12), (0.1, 4.0)
+"""How long a room rings, and its power as a share of what comes straight."""
 
 
 def distort(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
@@ -50,7 +51,7 @@ def distort(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
 def roomy(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     """Put the window into a room: each sound dies away, near or far."""
     decay = int(rng.integers(len(DECAYS_S)))
-    wet = rng.uniform(0.1, 2.0)
+    wet = np.exp(rng.uniform(*np.log(WET)))
     return power + np.float32(wet) * (_tails(len(power), decay, bands.step_s) @ power)
 
 

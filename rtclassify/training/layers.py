@@ -1,7 +1,8 @@
 """Sounds in a window, each with its span, and what is heard when.
 
 A pause inside speech belongs to the speech. What is silent, or what nobody would hear under the
-rest, is not taught: music 30 dB under a voice is not "both".
+rest, is not taught: music 30 dB under a voice is not "both". A fade begins or ends a sound in its
+middle, as where programmes are judged.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def mix(layers: Scene) -> Mixture:
     for layer, sound in zip(layers, sounds, strict=True):
         for column, label in enumerate(LABELS):
             if label in layer.labels:
-                present[(layer.start <= middle) & (middle < layer.end), column] = 1.0
+                begun, over = layer.start + layer.fade_in / 2, layer.end - layer.fade_out / 2
+                present[(begun <= middle) & (middle < over), column] = 1.0
                 np.maximum(loudest[:, column], of_frames(sound), out=loudest[:, column])
     audible = around(loudest) >= around(energy[:, None]) * 10 ** (-AUDIBLE_DB / 10)
     told = (audible | (present == 0)) & ~silent[:, None]

@@ -21,6 +21,8 @@ OVERLAP_ODDS = 0.15
 BED_ODDS, BED_DB = 0.3, (-50.0, -15.0)
 OVER_MUSIC_DB = (-9.0, 16.0)
 DUCKING_ODDS, DUCKING_DB = 0.4, (2.0, 12.0)
+ROOM_ODDS = 0.2
+"""How often a sound was in a room before it is mixed, as a voice in a hall under dry music."""
 
 MADE = "made"
 """The kind of noise that was synthesised, of which beds are made too."""
@@ -30,8 +32,8 @@ SINGING = "singing"
 """The kind of recordings of sung music."""
 TUNE = "tune"
 """The kind of music that was made up."""
-SUNG = {SONG: 0.13, SINGING: 0.12}
-PIECES = SUNG | {TUNE: 0.12, "music": 0.63}
+SUNG = {SONG: 0.1, SINGING: 0.18}
+PIECES = SUNG | {TUNE: 0.12, "music": 0.6}
 """How often a layer of music is of which kind, where there are all of them."""
 
 
@@ -150,7 +152,10 @@ class Mixer:
         return self._stretch(str(self._rng.choice(there, p=shares / shares.sum())))
 
     def _stretch(self, kind: str) -> Layer:
-        power = levelled(self._drawn(kind))
+        power = self._drawn(kind)
+        if happens(self._rng, ROOM_ODDS):
+            power = augment.roomy(power, self._library.bands, self._rng)
+        power = levelled(power)
         if happens(self._rng, BED_ODDS):
             bed = levelled(self._drawn(MADE))
             power = power + bed * np.float32(10 ** (self._rng.uniform(*BED_DB) / 10))
