@@ -13,6 +13,12 @@ from rtclassify.stream import AudioBlock, Loudness, Samples
 
 WITHIN_LU = 0.1
 
+each_maximum = pytest.mark.parametrize(
+    ("figure", "sounding_s", "later_s"),
+    [("short_term_max", 3.0, 0.15), ("momentary_max", 0.4, 0.02)],
+)
+"""Which one, how long the tones sound that it is proven on, and by how much each is later."""
+
 
 def tones(*levels_and_seconds: tuple[float, float]) -> Samples:
     return np.concatenate([sine(level, seconds) for level, seconds in levels_and_seconds])
@@ -56,10 +62,7 @@ def pieces(level: float, silent_s: float, sounding_s: float) -> Samples:
     return np.concatenate([silence, sine(level, sounding_s), np.zeros(RATE, np.float32)])
 
 
-@pytest.mark.parametrize(
-    ("figure", "sounding_s", "later_s"),
-    [("short_term_max", 3.0, 0.15), ("momentary_max", 0.4, 0.02)],
-)
+@each_maximum
 def test_cases_10_and_13_no_tone_falls_between_two_windows(
     figure: str, sounding_s: float, later_s: float
 ) -> None:
@@ -71,10 +74,7 @@ def test_cases_10_and_13_no_tone_falls_between_two_windows(
     assert found == pytest.approx([-23.0] * 20, abs=WITHIN_LU)
 
 
-@pytest.mark.parametrize(
-    ("figure", "sounding_s", "later_s"),
-    [("short_term_max", 3.0, 0.15), ("momentary_max", 0.4, 0.02)],
-)
+@each_maximum
 def test_cases_11_and_14_each_louder_tone_is_the_new_maximum(
     figure: str, sounding_s: float, later_s: float
 ) -> None:
