@@ -206,6 +206,14 @@ def test_both_messages_of_an_alarm_and_the_heartbeats_between_name_one_incident(
     assert [listed[key] for key in same] == [raised[key] for key in same]
 
 
+def test_what_is_no_number_is_never_told() -> None:
+    probs = {"speech": math.nan, "music": 0.5}
+    broken = Label("main", 0, 1, probs, "other", False, Level(None, None), 0, None)
+
+    with pytest.raises(ValueError, match="no probabilities"):
+        encoded(broken)
+
+
 def test_a_heartbeat_tells_loudness_in_lufs() -> None:
     loudness = Loudness(-22.806, -23.4, None, -18.0, -21.333, 57_600_000)
 

@@ -8,6 +8,7 @@ ever added, so whoever reads messages ignores what it does not know.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -292,6 +293,8 @@ def _clock(timekeeping: Timekeeping) -> Fields:
 
 
 def _probs(probs: Mapping[str, float]) -> dict[str, float]:
+    if not math.isfinite(sum(probs.values())):  # which orjson would tell as null
+        raise ValueError(f"{dict(probs)} are no probabilities")
     return {answer: round(prob, 4) for answer, prob in probs.items()}
 
 
