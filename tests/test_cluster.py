@@ -59,7 +59,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         scheduler = running.enter_context(
             dask("scheduler", *options, "--scheduler-file", about, folder=folder)
         )
-        until(about.exists)
+        until(lambda: about.exists() and about.read_text().endswith("}"))
         address = json.loads(about.read_text())["address"]
         lone = ("--nthreads", 1, "--no-nanny", "--no-dashboard")
         workers = [
