@@ -145,17 +145,29 @@ def latency_ms(label: Mapping[str, Any]) -> float:
     return (datetime.now(UTC) - captured).total_seconds() * 1000
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and those that it started."""
+    started = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(int(child) for of_thread in started for child in of_thread.read_text().split())]
+
+
 def core_seconds(pid: int) -> float:
-    """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / PROC_TICKS
+    """Return the processor time that a process and those that it started have used."""
+    spent = 0
+    for member in family(pid):
+        fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+        spent += int(fields[11]) + int(fields[12])
+    return spent / PROC_TICKS
 
 
 def memory_mb(pid: int) -> float:
-    """Return the most memory that a process has had."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    """Return the most memory that a process and those that it started have had, added up."""
+    most = 0
+    for member in family(pid):
+        status = Path(f"/proc/{member}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        most += int(line.split()[1])
+    return most / 1024
 
 
 def report(measured: Measured) -> None:

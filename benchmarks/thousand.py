@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import orjson
 import zmq
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -88,7 +89,7 @@ class Daemon:
     def labels(self) -> Iterator[tuple[dict[str, Any], float]]:
         """Yield labels with the clock seconds when their last samples were captured."""
         while self._socket.poll(1000 * PATIENCE_S):
-            label = json.loads(self._socket.recv_multipart()[1])
+            label = orjson.loads(self._socket.recv_multipart()[1])
             yield label, self.start_s + label["end"] / label["rate"]
         raise SystemExit("no label came")
 

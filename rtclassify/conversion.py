@@ -12,6 +12,7 @@ from rtclassify.bundle import Bundle, add_file
 from rtclassify.description import INT8, LIGHT
 from rtclassify.errors import BundleError
 from rtclassify.frontends.stft import by_convolution
+from rtclassify.networks.dilated import at_once
 
 
 def export(bundle: Bundle) -> None:
@@ -44,7 +45,7 @@ def convert(bundle: Bundle, *, int8: bool = False) -> bytes:
     In 8 bits, without the front end, weights are fixed; what flows between them is scaled anew
     for each window.
     """
-    trunk, head = bundle.model.get_layer("trunk"), bundle.model.get_layer("head")
+    trunk, head = bundle.model.get_layer("trunk"), at_once(bundle.model.get_layer("head"))
     bands, kept = bundle.frontend.bands, (bundle.grid.columns, *trunk.output_shape[2:])
 
     def frames_of(audio: tf.Tensor) -> tf.Tensor:
@@ -57,7 +58,8 @@ def convert(bundle: Bundle, *, int8: bool = False) -> bytes:
         return head(columns, training=False)
 
     archive = keras.export.ExportArchive()
-    archive.track(bundle.model)
+    archive.track(trunk)
+    archive.track(head)
     parts = (
         (litert.FRAMES, frames_of, (None, None)),
         (litert.COLUMNS, columns_of, (None, None, bands)),

@@ -55,6 +55,10 @@ class Engine:
         graphs: What computes them.
         hop: Samples from one window to the next, a multiple of the bundle's `hop_unit`.
         runs_on: One line about the runtime and the device, for people.
+
+    Attributes:
+        news: What is new in a window that follows its channel's one before by a hop: `scores`
+            takes such a window with nothing else, too.
     """
 
     def __init__(
@@ -75,6 +79,8 @@ class Engine:
         self._new = min(hop // grid.step, self._row)
         last = grid.columns - self._fresh
         self._newest, self._whole = (last,), (*range(0, last, self._fresh), last)
+        end = last * grid.cell + grid.samples(self._row)
+        self.news = slice(end - grid.samples(self._new), end)
         self._seats: dict[str, int] = {}
         self._starts: list[int | None] = []
         self._warm_up()
@@ -129,14 +135,14 @@ class Engine:
         """
         late: list[Samples] = []
         whole: list[Samples] = []
-        row, new = self.grid.samples(self._row), self.grid.samples(self._new)
+        row = self.grid.samples(self._row)
         for window, mine in zip(windows, firsts, strict=True):
-            for first in mine:
-                audio = window.samples[first * self.cell : first * self.cell + row]
-                if mine is self._newest:
-                    late.append(audio[-new:])
-                else:
-                    whole.append(audio)
+            if mine is self._newest:
+                is_whole = len(window.samples) == self.window
+                late.append(window.samples[self.news] if is_whole else window.samples)
+            else:
+                starts = [first * self.cell for first in mine]
+                whole += [window.samples[start : start + row] for start in starts]
         is_late = np.repeat(follows, [len(mine) for mine in firsts])
         rows = np.empty((len(is_late), self._row, *self._frames.shape[2:]), np.float32)
         if late:

@@ -10,6 +10,7 @@ from rtclassify.bundle import Bundle
 from rtclassify.description import INT8, describe, find
 from rtclassify.engine import Engine, Graphs
 from rtclassify.errors import UsageError
+from rtclassify.networks.dilated import at_once
 from rtclassify.probe import ROUGH, prove
 
 
@@ -69,7 +70,7 @@ def int8_engine_of(
 
 
 def _compile(bundle: Bundle) -> Graphs:
-    trunk, head = bundle.model.get_layer("trunk"), bundle.model.get_layer("head")
+    trunk, head = bundle.model.get_layer("trunk"), at_once(bundle.model.get_layer("head"))
     frames, kept = (None, bundle.frontend.bands), (bundle.grid.columns, *trunk.output_shape[2:])
 
     @tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32)], autograph=False)

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
 from rtclassify.finals import DecidedHop
@@ -63,8 +61,7 @@ def measure(samples: Samples, *, start: int) -> Hop:
         start: Index of its first sample.
     """
     peak = max(float(samples.max()), -float(samples.min()))
-    wide = samples.astype(np.float64)
-    rms = math.sqrt(float(wide @ wide) / len(wide))
+    rms = math.sqrt(float(samples @ samples) / len(samples))
     level = Level(_dbfs(rms), _dbfs(peak))
     return Hop(start, start + len(samples), level, peak <= DITHERED_ZERO)
 

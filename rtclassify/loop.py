@@ -40,6 +40,7 @@ def run(
     Raises:
         SourceError: If a recording turns out to be unreadable.
         SinkError: If a sink is gone for good.
+        WorkerError: If a process that the network has of its own dies.
     """
 
     def send(events: Sequence[Event]) -> None:
@@ -58,9 +59,11 @@ def run(
             if told is None and not intake.ended:
                 wakeup.wait(TURN_S)
     finally:
-        for events in intake.rest():
-            send(events)
-        send([*pipeline.finish(), Heartbeat(pipeline.status)])
+        try:
+            for events in intake.rest():
+                send(events)
+        finally:
+            send([*pipeline.finish(), Heartbeat(pipeline.status)])
 
 
 class _Intake:

@@ -103,15 +103,20 @@ class Ring:
             self._written += max(0, frames)
 
     def read(self, most: int) -> Chunk | None:
-        """Return up to `most` waiting frames, never across a loss; None when none wait."""
+        """Return up to `most` waiting frames, never across a loss; None when none wait.
+
+        Whole blocks as long as they fit, so that one that fits alone is handed on as it is.
+        """
         with self._lock:
             self._make_room()
             if not self._blocks:
                 return None
             start = max(self._blocks[0][0], self._read, self._written - self._capacity)
-            end, parts = start, []
+            end, parts = start, list[Samples]()
             while self._blocks and self._blocks[0][0] <= end < start + most:
                 first, block = self._blocks[0]
+                if parts and first + len(block) > start + most:
+                    break
                 parts.append(block[end - first : start + most - first])
                 end += len(parts[-1])
                 if end == first + len(block):

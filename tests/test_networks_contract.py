@@ -13,6 +13,7 @@ from rtclassify import frontends, networks
 from rtclassify.errors import BundleError
 from rtclassify.frontends import FRONTENDS, Frontend, frame_count
 from rtclassify.networks import NETWORKS, Network, column_count
+from rtclassify.networks.dilated import Dilated, at_once
 from rtclassify.stream import Samples
 
 
@@ -131,3 +132,19 @@ def test_the_article_is_what_it_was() -> None:
 def test_the_article_answers_two_labels_only() -> None:
     with pytest.raises(BundleError, match="2 labels"):
         NETWORKS["article"]().build(frames=212, bands=129, labels=3)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_dilated_convolutions_at_once_say_what_they_said(padding: str) -> None:
+    columns = keras.Input((40, 6))
+    x = keras.layers.Conv1D(
+        8, 3, dilation_rate=4, padding=padding, use_bias=False, activation="relu"
+    )(columns)
+    x = keras.layers.Conv1D(8, 3, dilation_rate=2, padding="causal")(x)
+    model = keras.Model(columns, keras.layers.BatchNormalization()(x))
+    audio = noise(40 * 6).reshape(2, 40, 6)
+
+    copy = at_once(model)
+
+    assert [type(layer) is Dilated for layer in copy.layers] == [False, True, False, False]
+    np.testing.assert_allclose(copy(audio), model(audio), atol=1e-6)

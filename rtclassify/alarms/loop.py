@@ -17,7 +17,7 @@ NEWEST_S, LONGEST_S, SHORTEST_S = 20, 90, 0.5
 CELLS_PER_S = round(1 / CELL_S)
 NEWEST = NEWEST_S * CELLS_PER_S
 KEPT = NEWEST + LONGEST_S * CELLS_PER_S
-COARSE, NEAR = 2, 8
+COARSE, NEAR = 4, 8
 """Cells in a frame of the search; the best match is then sought so many cells around."""
 
 FEW = 50

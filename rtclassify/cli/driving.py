@@ -1,18 +1,78 @@
-"""How the daemon drives the loop: a thread that helps, turns that are shared."""
+"""How the daemon drives the loop: a model that stays, a thread that helps, a pace for turns."""
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
+
+if TYPE_CHECKING:
+    from rtclassify.apart import Apart
+    from rtclassify.config import Settings
+    from rtclassify.engine import Engine
+    from rtclassify.stream import StreamInfo
 
 T = TypeVar("T")
 
+MANY = 128
+"""Channels from which on the network gets a process of its own: see `rtclassify.apart`."""
+
 PACE_S = 0.03
 """What comes due meanwhile shares a turn, and a batch of the network."""
+
+log = logging.getLogger(__name__)
+
+
+class Model:
+    """The engine, kept as long as the settings ask for the same one; used by ``with``."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._engine: Engine | Apart | None = None
+
+    def __enter__(self) -> Self:
+        """Hold none yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let it go."""
+        self._stack.close()
+
+    def engine(
+        self, settings: Settings, info: StreamInfo, show: Callable[[str], None]
+    ) -> Engine | Apart:
+        """Return the engine that the settings ask for, opened if another one or none is held."""
+        held = self._engine
+        if held is None or (held.name, held.hop) != (info.model, info.hop):
+            log.info("loading %s", info.model)
+            show(f"loading {info.model}")
+            self._stack.close()
+            self._engine = held = self._stack.enter_context(_opened(settings))
+        log.info("%s on %s", info.model, held.runs_on)
+        return held
+
+
+def _opened(settings: Settings) -> AbstractContextManager[Engine | Apart]:
+    from rtclassify.cli.loading import open_engine
+
+    opening = partial(
+        open_engine,
+        settings.model,
+        hop_s=settings.hop_s,
+        device=settings.device,
+        runtime=settings.runtime,
+        threads=spare_cores(),
+    )
+    if len(settings.channels) < MANY:
+        return nullcontext(opening())
+    from rtclassify.apart import Apart
+
+    return Apart(opening)
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from rtclassify.errors import ConfigError, RtclassifyError
 
 if TYPE_CHECKING:
     from rtclassify.alarms.watch import Watch
+    from rtclassify.cli.driving import Model
     from rtclassify.clock import Clock
-    from rtclassify.engine import Engine
     from rtclassify.keys import ServerKeys
     from rtclassify.service import Service
     from rtclassify.sinks.wire import Encoder
@@ -114,6 +114,7 @@ def read_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 
 def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
     """Serve one epoch after the other: the next one begins when settings are reloaded."""
+    from rtclassify.cli.driving import Model
     from rtclassify.clock import SystemClock
     from rtclassify.service import Notifier, Service
     from rtclassify.sinks.wire import Encoder
@@ -133,17 +134,17 @@ def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
                 )
         return settings
 
-    engine: Engine | None = None
     settings: Settings | None = first
     notifier = Notifier.from_environment(os.environ)
-    with Service(notifier, clock, reread=reread, terminal=os.isatty(0)) as service:
+    service = Service(notifier, clock, reread=reread, terminal=os.isatty(0))
+    with service, Model() as model:
         while settings is not None:
-            engine = _serve(settings, service=service, clock=clock, engine=engine)
+            _serve(settings, service=service, clock=clock, model=model)
             settings = service.reloaded()
 
 
-def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine | None) -> Engine:
-    """Label audio from all sources until the service ends it; return the engine for the next time.
+def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) -> None:
+    """Label audio from all sources until the service ends it.
 
     Sources open before the model loads, so that the first window fills meanwhile.
     """
@@ -174,11 +175,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
             phases=phases,
         )  # fmt: skip
         sources = [stack.enter_context(source) for source in opened]
-        if engine is None or (engine.name, engine.hop) != (info.model, info.hop):
-            log.info("loading %s", info.model)
-            service.show(f"loading {info.model}")
-            engine = _load(settings)
-        log.info("%s on %s", info.model, engine.runs_on)
+        engine = model.engine(settings, info, service.show)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
         begin, watch = stack.enter_context(helper()), _watch(channels, settings, info, clock)
@@ -190,20 +187,6 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, engine: Engine
         service.ready()
         turn = paced(service.turn)
         run_loop(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, ahead=True)
-    return engine
-
-
-def _load(settings: Settings) -> Engine:
-    from rtclassify.cli.driving import spare_cores
-    from rtclassify.cli.loading import open_engine
-
-    return open_engine(
-        settings.model,
-        hop_s=settings.hop_s,
-        device=settings.device,
-        runtime=settings.runtime,
-        threads=spare_cores(),
-    )
 
 
 def _piece(info: StreamInfo) -> int:

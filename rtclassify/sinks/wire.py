@@ -124,6 +124,7 @@ class Encoder:
         self._open_segments: dict[str, Fields] = {}
         self._raised_utc: dict[str, str | None] = {}
         self._turn: tuple[Sequence[Event], Sequence[Message]] = ((), ())
+        self._dates: dict[float, str] = {}
 
     def messages(self, events: Sequence[Event]) -> Sequence[Message]:
         """Return the messages that say the events of a turn.
@@ -132,6 +133,7 @@ class Encoder:
         and the others get the same messages.
         """
         if events is not self._turn[0]:
+            self._dates.clear()
             self._turn = (events, [self.encode(event) for event in events])
         return self._turn[1]
 
@@ -276,7 +278,12 @@ class Encoder:
         return {"utc": self._utc(stamp), "utc_err_ms": error_ms}
 
     def _utc(self, stamp: Stamp | None) -> str | None:
-        return None if stamp is None else _rfc3339(self._clock, stamp.clock_s)
+        """Return when it was; the channels of one card are dated alike, so once a turn will do."""
+        if stamp is None:
+            return None
+        if stamp.clock_s not in self._dates:
+            self._dates[stamp.clock_s] = _rfc3339(self._clock, stamp.clock_s)
+        return self._dates[stamp.clock_s]
 
     def _latency_ms(self, captured: Stamp | None) -> float | None:
         return None if captured is None else round((self._clock.now() - captured.clock_s) * 1e3, 1)

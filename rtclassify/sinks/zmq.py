@@ -96,7 +96,9 @@ class ZmqSink:
                 break
             socket.recv_multipart(zmq.NOBLOCK)
         for message in self._encoder.messages(events):
-            socket.send_multipart(message.frames(), zmq.NOBLOCK)
+            topic, payload = message.frames()
+            socket.send(topic, zmq.SNDMORE | zmq.NOBLOCK)
+            socket.send(payload, zmq.NOBLOCK)
 
     @property
     def _open_socket(self) -> zmq.Socket[bytes]:

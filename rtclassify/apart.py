@@ -1,0 +1,151 @@
+"""An engine in a process of its own: what it computes shares no lock of Python's with its feeder.
+
+See docs/decisions/0022-a-process-for-the-network.md.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import NamedTuple, Self, TypeVar
+
+import numpy as np
+
+from rtclassify.engine import Engine, loaded_for_good
+from rtclassify.errors import RtclassifyError, WorkerError
+from rtclassify.stream import Samples, Window
+
+PATIENCE_S = 5.0
+"""For a process that was told to end."""
+
+
+T = TypeVar("T")
+Said = tuple[str, int, int]
+"""Of a window its channel, its start and how many of its samples come."""
+
+
+class _Facts(NamedTuple):
+    """What is asked of an engine besides scores."""
+
+    runs_on: str
+    name: str
+    labels: tuple[str, ...]
+    rate: int
+    window: int
+    hop: int
+    cell: int
+    news: slice
+
+
+class Apart:
+    """A `Classifier` whose engine lives in another process, opened by ``with``.
+
+    Audio goes there and scores come back through a pipe; of a window that follows its channel's
+    one before by a hop only what is new. Owned by one thread. The other process ends with this
+    one, and takes no signals of the terminal or the service manager.
+
+    Args:
+        open_engine: Opens the engine over there; what can be pickled.
+
+    Raises:
+        RtclassifyError: What opening the engine raises.
+        WorkerError: If the other process dies.
+    """
+
+    def __init__(self, open_engine: Callable[[], Engine]) -> None:
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, open_engine), name="network")
+        self._process.start()
+        theirs.close()
+        self._starts: dict[str, int] = {}
+        try:
+            told = self._asked(self._pipe.recv)
+            if isinstance(told, RtclassifyError):
+                raise told
+        except RtclassifyError:
+            self.close()
+            raise
+        facts: _Facts = told
+        self.runs_on, self.name, self.labels = facts.runs_on, facts.name, facts.labels
+        self.rate, self.window = facts.rate, facts.window
+        self.hop, self.cell, self._news = facts.hop, facts.cell, facts.news
+
+    def __enter__(self) -> Self:
+        """Be there already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the other process."""
+        self.close()
+
+    def close(self) -> None:
+        """End the other process."""
+        self._pipe.close()
+        self._process.join(PATIENCE_S)
+        self._process.kill()
+        self._process.join()
+
+    def reset(self) -> None:
+        """Forget all audio."""
+        self._starts.clear()
+        self._asked(lambda: self._pipe.send(None))
+
+    def scores(self, windows: Sequence[Window]) -> Samples:
+        """Score each window; see `Classifier.scores`."""
+        parts = []
+        for window in windows:
+            follows = self._starts.get(window.channel) == window.start - self.hop
+            self._starts[window.channel] = window.start
+            parts.append(window.samples[self._news] if follows else window.samples)
+        said = [(w.channel, w.start, len(part)) for w, part in zip(windows, parts, strict=True)]
+        scores = np.frombuffer(self._asked(lambda: self._scored(said, parts)), np.float32)
+        return scores.reshape(len(windows), -1, len(self.labels))
+
+    def _scored(self, said: list[Said], parts: Sequence[Samples]) -> bytes:
+        self._pipe.send(said)
+        self._pipe.send_bytes(np.concatenate(parts).data)
+        return self._pipe.recv_bytes()
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except (EOFError, OSError) as error:
+            self._process.join(PATIENCE_S)
+            raise WorkerError(
+                f"The process of the network has ended (exit code {self._process.exitcode}); see "
+                "the log for why, memory that ran out above all, and start again."
+            ) from error
+
+
+def _serve(pipe: Connection, open_engine: Callable[[], Engine]) -> None:
+    """Score what comes until the other end closes."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        engine = open_engine()
+    except RtclassifyError as error:
+        pipe.send(error)
+        return
+    facts = {name: getattr(engine, name) for name in _Facts._fields}
+    pipe.send(_Facts(**facts))
+    with loaded_for_good(), suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            said: list[Said] | None = pipe.recv()
+            if said is None:
+                engine.reset()
+            else:
+                scores = engine.scores(_windows(said, pipe.recv_bytes()))
+                pipe.send_bytes(np.ascontiguousarray(scores).data)
+
+
+def _windows(said: Sequence[Said], audio: bytes) -> list[Window]:
+    """Return the windows that came, those that follow others with nothing but what is new."""
+    samples, windows, first = np.frombuffer(audio, np.float32), [], 0
+    for channel, start, count in said:
+        windows.append(Window(channel, start, samples[first : first + count]))
+        first += count
+    return windows
