@@ -71,7 +71,7 @@ def test_it_begins_anew() -> None:
 @pytest.mark.parametrize("channels", [1, MANY])
 def test_many_channels_of_a_card_sound_as_few_do(channels: int) -> None:
     """Below 7.3 kHz: above, the two filters fall off each in its own way."""
-    frames = np.cumsum(noise(48_000, channels), axis=0, dtype=np.float32) / 100
+    frames = (np.cumsum(noise(48_000, channels), axis=0) / 100).astype(np.float32)
     taps = [Tap(f"c{number}", (number,)) for number in range(channels)]
     convert = Converter(taps, source="card", inputs=channels, rate_in=48_000, rate=RATE)
 
