@@ -63,13 +63,10 @@ class Apart:
         theirs.close()
         self._starts: dict[str, int] = {}
         try:
-            told = self._asked(self._pipe.recv)
-            if isinstance(told, RtclassifyError):
-                raise told
-        except RtclassifyError:
+            facts = self._introduced()
+        except BaseException:
             self.close()
             raise
-        facts: _Facts = told
         self.runs_on, self.name, self.labels = facts.runs_on, facts.name, facts.labels
         self.rate, self.window = facts.rate, facts.window
         self.hop, self.cell, self._news = facts.hop, facts.cell, facts.news
@@ -104,6 +101,12 @@ class Apart:
         said = [(w.channel, w.start, len(part)) for w, part in zip(windows, parts, strict=True)]
         scores = np.frombuffer(self._asked(lambda: self._scored(said, parts)), np.float32)
         return scores.reshape(len(windows), -1, len(self.labels))
+
+    def _introduced(self) -> _Facts:
+        told: _Facts | RtclassifyError = self._asked(self._pipe.recv)
+        if isinstance(told, RtclassifyError):
+            raise told
+        return told
 
     def _scored(self, said: list[Said], parts: Sequence[Samples]) -> bytes:
         self._pipe.send(said)
