@@ -36,9 +36,9 @@ from rigs.mosquitto import Broker  # noqa: E402
 from siege import DeafHook, Siege  # noqa: E402
 
 from rtclassify.keys import client_keys, new_pair  # noqa: E402
+from rtclassify.sinks.message import Message  # noqa: E402
 from rtclassify.sinks.proof import verify  # noqa: E402
 from rtclassify.sinks.reading import open_for_reading  # noqa: E402
-from rtclassify.sinks.wire import Message  # noqa: E402
 from rtclassify.sinks.zmq import Subscription  # noqa: E402
 
 LATE_MS = 250.0

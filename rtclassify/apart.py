@@ -21,7 +21,6 @@ from rtclassify.stream import Samples, Window
 PATIENCE_S = 5.0
 """For a process that was told to end."""
 
-
 T = TypeVar("T")
 Said = tuple[str, int, int]
 """Of a window its channel, its start and how many of its samples come."""
@@ -44,8 +43,8 @@ class Apart:
     """A `Classifier` whose engine lives in another process, opened by ``with``.
 
     Audio goes there and scores come back through a pipe; of a window that follows its channel's
-    one before by a hop only what is new. Owned by one thread. The other process ends with this
-    one, and takes no signals of the terminal or the service manager.
+    one before by a hop only what is new. Used by one thread at a time. The other process ends with
+    this one, and takes no signals of the terminal or the service manager.
 
     Args:
         open_engine: Opens the engine over there; what can be pickled.
@@ -120,7 +119,7 @@ class Apart:
             self._process.join(PATIENCE_S)
             raise WorkerError(
                 f"The process of the network has ended (exit code {self._process.exitcode}); see "
-                "the log for why, memory that ran out above all, and start again."
+                "the system's log for why, most often memory that ran out, and start again."
             ) from error
 
 

@@ -76,7 +76,7 @@ def test_a_process_that_is_killed_is_missed_in_one_sentence(opening: partial[Eng
     engine = opening()
     with Apart(opening) as apart:
         os.kill(child_of(os.getpid()), signal.SIGKILL)
-        with pytest.raises(WorkerError, match=r"has ended \(exit code -9\); see the log"):
+        with pytest.raises(WorkerError, match=r"has ended \(exit code -9\); see the system's log"):
             apart.scores(windows(engine, hops=[(0,)])[0])
 
 
@@ -127,3 +127,4 @@ def test_it_ends_with_a_daemon_that_is_killed(tmp_path: Path, many: tuple[str, .
         daemon.process.kill()
         daemon.process.wait()
         until(lambda: not alive(network))
+        assert not alive(network)

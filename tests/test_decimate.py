@@ -51,13 +51,13 @@ def test_what_fits_into_the_new_band_stays_where_and_what_it_was(factor: int, hz
 
 
 @pytest.mark.parametrize("hz", [8_300.0, 10_000.0, 15_000.0, 23_000.0])
-def test_what_does_not_fit_is_55_db_down(hz: float) -> None:
+def test_what_does_not_fit_is_60_db_down(hz: float) -> None:
     frames = np.arange(RATE * FACTOR)[:, np.newaxis] / (RATE * FACTOR)
     wave = np.sin(2 * np.pi * hz * frames).astype(np.float32)
 
     made = Decimator(FACTOR, 1).resample_chunk(wave)
 
-    assert np.abs(made[100:]).max() < 10 ** (-55 / 20)
+    assert np.abs(made[100:]).max() < 10 ** (-60 / 20)
 
 
 def test_it_begins_anew() -> None:
@@ -68,12 +68,15 @@ def test_it_begins_anew() -> None:
     assert np.array_equal(decimator.resample_chunk(noise()), first)
 
 
-@pytest.mark.parametrize("channels", [1, MANY])
-def test_many_channels_of_a_card_sound_as_few_do(channels: int) -> None:
-    """Below 7.3 kHz: above, the two filters fall off each in its own way."""
-    frames = (np.cumsum(noise(48_000, channels), axis=0) / 100).astype(np.float32)
-    taps = [Tap(f"c{number}", (number,)) for number in range(channels)]
-    convert = Converter(taps, source="card", inputs=channels, rate_in=48_000, rate=RATE)
+def wide() -> Converter:
+    taps = [Tap(f"c{number}", (number,)) for number in range(MANY)]
+    return Converter(taps, source="card", inputs=MANY, rate_in=48_000, rate=RATE)
+
+
+def test_many_channels_of_a_card_sound_as_few_do() -> None:
+    """Low ones: towards the end of the band the two filters fall off each in its own way."""
+    frames = (np.cumsum(noise(48_000), axis=0) / 100).astype(np.float32)
+    convert = wide()
 
     blocks = [item for item in convert.push(0, frames, None) if isinstance(item, AudioBlock)]
 
@@ -82,17 +85,15 @@ def test_many_channels_of_a_card_sound_as_few_do(channels: int) -> None:
         assert np.abs(block.samples - alone[: len(block.samples)]).max() < 1e-3
 
 
-def test_a_wide_cards_audio_waits_six_milliseconds_at_most() -> None:
-    taps = [Tap(f"c{number}", (number,)) for number in range(MANY)]
-    convert = Converter(taps, source="card", inputs=MANY, rate_in=48_000, rate=RATE)
+def test_a_wide_cards_audio_waits_three_milliseconds_at_most() -> None:
+    convert = wide()
     for end in range(1_000, 48_001, 1_000):
         convert.push(end - 1_000, noise(1_000), None)
-        assert end / 48_000 - convert.end / RATE < 0.006
+        assert end / 48_000 - convert.end / RATE < 0.0032
 
 
 @pytest.mark.parametrize("end", [1, 100, 1_234, 8_000])
 def test_as_many_frames_as_it_asks_for_deliver_what_is_due(end: int) -> None:
-    taps = [Tap(f"c{number}", (number,)) for number in range(MANY)]
-    convert = Converter(taps, source="card", inputs=MANY, rate_in=48_000, rate=RATE)
+    convert = wide()
     convert.push(0, noise(convert.frames_for(end)), None)
     assert convert.end >= end

@@ -21,7 +21,8 @@ from stream_schema import strict_validator
 
 from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.sinks.deliveries import QUEUE, AlarmSink, Delivery, open_deliveries, post, run
-from rtclassify.sinks.wire import Encoder, Message
+from rtclassify.sinks.message import Message
+from rtclassify.sinks.wire import Encoder
 from rtclassify.testing import ManualClock
 
 PATIENCE_S = 10.0

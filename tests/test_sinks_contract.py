@@ -15,8 +15,9 @@ from stream_schema import KINDS, strict_validator
 
 from rtclassify.errors import SinkError
 from rtclassify.sinks import SINKS, open_sink
+from rtclassify.sinks.message import Message, decode
 from rtclassify.sinks.mqtt import MqttSink
-from rtclassify.sinks.wire import Encoder, Message, decode
+from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
 from rtclassify.stream import Sink, Stamp
 from rtclassify.testing import ManualClock

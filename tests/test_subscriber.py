@@ -21,7 +21,8 @@ from stream_events import INFO, label, one_of_each
 
 from rtclassify.errors import SinkError, UsageError
 from rtclassify.sinks import zmq as sinks_zmq
-from rtclassify.sinks.wire import Encoder, Message
+from rtclassify.sinks.message import Message
+from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import Subscription, ZmqSink
 from rtclassify.stream import Event
 from rtclassify.testing import ManualClock

@@ -240,6 +240,8 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
     _, both, resumed_loss = train(plain, left=left)
 
     assert resumed_loss == pytest.approx(loss, rel=1e-4)
+    assert whole.earlier_s == 0.0
+    assert both.earlier_s >= sum(epoch.seconds for epoch in both.epochs[:3]) > 0.0
     assert [e.val_loss for e in both.epochs] == pytest.approx([e.val_loss for e in whole.epochs])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from rtclassify.sinks.wire import Message
+from rtclassify.sinks.message import Message
 
 
 @dataclass(slots=True)

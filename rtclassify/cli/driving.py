@@ -58,6 +58,7 @@ class Model:
 
 
 def _opened(settings: Settings) -> AbstractContextManager[Engine | Apart]:
+    """Open the engine here, or, for many channels, in a process of its own."""
     from rtclassify.cli.loading import open_engine
 
     opening = partial(

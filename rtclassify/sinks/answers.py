@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rtclassify.sinks.chain import CHAIN
-from rtclassify.sinks.wire import VERSION
+from rtclassify.sinks.message import VERSION
 
 MESSAGES = 500
 BYTES = 256_000

@@ -22,7 +22,8 @@ from typing import Any, Self
 from urllib.error import HTTPError
 
 from rtclassify.alarm_settings import AlarmSettings
-from rtclassify.sinks.wire import Encoder, Message
+from rtclassify.sinks.message import Message
+from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import Event
 
 QUEUE = 100

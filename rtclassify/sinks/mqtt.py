@@ -24,7 +24,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rtclassify.errors import SinkError
 from rtclassify.sinks import without_password
 from rtclassify.sinks.discovery import discovery
-from rtclassify.sinks.wire import Encoder, Message
+from rtclassify.sinks.message import Message
+from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import Event
 
 log = logging.getLogger(__name__)

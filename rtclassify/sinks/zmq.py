@@ -23,7 +23,8 @@ from rtclassify.curve import Handshake, doorkeeper, identify, secure
 from rtclassify.errors import SinkError, UsageError
 from rtclassify.keys import ClientKeys, ServerKeys
 from rtclassify.sinks.locks import sole_owner
-from rtclassify.sinks.wire import Encoder, Message, decode
+from rtclassify.sinks.message import Message, decode
+from rtclassify.sinks.wire import Encoder
 from rtclassify.stream import Event
 
 QUEUE = 10_000

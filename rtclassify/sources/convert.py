@@ -90,7 +90,7 @@ class Converter:
         self._inputs = inputs
         self._next = 0
         self._end = origin
-        self._resampler, self._held = _resampler(rate_in, rate, len(taps))
+        self._resampler, self._delay = _resampler(rate_in, rate, len(taps))
         self._nothing = np.empty((0, len(taps)), np.float32)
         self._done: list[Samples] = []
         self._line: Line | None = None
@@ -109,7 +109,7 @@ class Converter:
 
     def frames_for(self, end: int) -> int:
         """Return about how many native frames deliver everything before index `end`."""
-        return math.ceil((end - self._origin) * self._rate_in / self._rate + self._held)
+        return math.ceil((end - self._origin) * self._rate_in / self._rate + self._delay)
 
     def push(self, start: int, frames: Samples, line: Line | None) -> list[Item]:
         """Take the frames from native index `start` on; return what they complete.
@@ -212,9 +212,9 @@ def _resampler(
     factor, rest = divmod(rate_in, rate)
     if factor > 1 and not rest and channels >= MANY:
         decimator = Decimator(factor, channels)
-        return decimator, decimator.held
-    held = HELD_S * rate_in if factor != 1 or rest else 0.0
-    return soxr.ResampleStream(rate_in, rate, channels, quality=QUALITY), held
+        return decimator, decimator.delay
+    delay = 0.0 if rate_in == rate else HELD_S * rate_in
+    return soxr.ResampleStream(rate_in, rate, channels, quality=QUALITY), delay
 
 
 def _sums(mixes: Sequence[Sequence[int]]) -> list[list[Columns]]:

@@ -1,9 +1,9 @@
 """Resampling by a whole factor, such as 48 to 16 kHz, of many channels at once.
 
 A filter with a linear phase, as matrix products over interleaved channels. Up to 0.91 of the new
-band it is flat within 0.02 dB, as soxr's high quality is; from 1.02 on it is 55 dB down or more. It
-costs a third of soxr and holds back two milliseconds instead of six to 37; see
-docs/decisions/0016-take-live-audio-by-hops.md.
+band it is flat within 0.02 dB, as soxr's high quality is; from 1.03 on it is 60 dB down or more. Of
+many channels it costs half of soxr and holds back three milliseconds at most instead of 37; see
+docs/decisions/0022-a-process-for-the-network.md.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Decimator:
         channels: Samples in a frame.
 
     Attributes:
-        held: Frames that are held back, at most.
+        delay: Frames that are held back, at most.
     """
 
     def __init__(self, factor: int, channels: int) -> None:
         response = _response(factor)
-        self._delay, self._step = len(response) // 2, AT_ONCE * factor
-        self.held = self._delay + self._step
+        self._reach, self._step = len(response) // 2, AT_ONCE * factor
+        self.delay = self._reach + self._step
         self._filter = np.zeros((AT_ONCE, self._step - factor + len(response)), np.float32)
         for row, first in zip(self._filter, range(0, self._step, factor), strict=True):
             row[first : first + len(response)] = response
@@ -48,7 +48,7 @@ class Decimator:
 
     def clear(self) -> None:
         """Begin anew."""
-        self._held = np.zeros((self._delay, self._channels), np.float32)
+        self._waiting = np.zeros((self._reach, self._channels), np.float32)
 
     def resample_chunk(self, frames: Samples, *, last: bool = False) -> Samples:
         """Take the next frames, shape (n, channels); return the samples that they complete.
@@ -56,15 +56,15 @@ class Decimator:
         At the `last` ones, what silence after them completes too, and up to 15 samples more.
         """
         if last:
-            silence = np.zeros((self.held, self._channels), np.float32)
+            silence = np.zeros((self.delay, self._channels), np.float32)
             frames = np.concatenate([frames, silence])
-        held = np.concatenate([self._held, frames])
+        held = np.concatenate([self._waiting, frames])
         span = self._filter.shape[1]
         if len(held) < span:
-            self._held = held
+            self._waiting = held
             return np.empty((0, self._channels), np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(held, span, axis=0)[:: self._step]
-        self._held = held[len(windows) * self._step :]
+        self._waiting = held[len(windows) * self._step :]
         made: Samples = np.matmul(self._filter, windows.transpose(0, 2, 1))
         return made.reshape(-1, self._channels)
 

@@ -78,6 +78,7 @@ def fit(
     score = scorer(model, frontend)
     progress = unfinished.read() or Progress()
     history = progress.history
+    history.earlier_s = progress.spent_s
     if history.epochs:
         model.set_weights(progress.weights)
         step.restore(progress.optimizer)

@@ -24,7 +24,7 @@ from rtclassify.training.board import Board
 from rtclassify.training.material import Material, Sides, Wanted, Watcher
 from rtclassify.training.recipe import PRODUCT, Recipe
 from rtclassify.training.step import at_places, places, scores
-from rtclassify.training.unfinished import Epoch, History, Progress, Unfinished
+from rtclassify.training.unfinished import Epoch, History, Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,6 @@ def run(job: Job, watcher: Watcher) -> str:
         model.get_layer(part).summary(print_fn=watcher.line, line_length=80)
     feed = material.chunked if network.config()["name"] == "article" else material.mixed
     recipe, before = _recipe(job), model.get_weights()
-    earlier_s = (unfinished.read() or Progress()).spent_s
     with feed(sides, frontend, recipe.batch, job.wanted.seed, watcher) as fed:
         history = _fit(
             model, frontend, network, recipe, fed, unfinished=unfinished, job=job, watcher=watcher
@@ -94,7 +93,7 @@ def run(job: Job, watcher: Watcher) -> str:
     temperatures = _calibrate(model, frontend, network, fed) if recipe.calibrated else {}
     probabilities = scores(model, frontend, fed.validation.audio)
     metrics = evaluate.measure(fed.validation, probabilities) | {"temperatures": temperatures}
-    metrics |= _circumstances(job, recipe, history, earlier_s + time.monotonic() - begun)
+    metrics |= _circumstances(job, recipe, history, history.earlier_s + time.monotonic() - begun)
     data = _provenance(job, sides, frontend.rate)
     bundle.save(
         job.out,

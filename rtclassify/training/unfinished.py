@@ -27,11 +27,19 @@ class Epoch:
 
 @dataclass(slots=True)
 class History:
-    """What happened; `best` is the index of the epoch whose weights are kept."""
+    """What happened.
+
+    Args:
+        epochs: Each of them.
+        best: Index of the one whose weights are kept.
+        stopped: Why no more came.
+        earlier_s: Seconds that were spent before the last interruption.
+    """
 
     epochs: list[Epoch] = field(default_factory=list)
     best: int = 0
     stopped: str = "all epochs done"
+    earlier_s: float = 0.0
 
 
 @dataclass(slots=True)
