@@ -121,20 +121,22 @@ class Pipeline:
             ]
         scores = self._begin(partial(self._scores, [w for ws in windows.values() for w in ws]))
         counts = {channel: len(of_one) for channel, of_one in windows.items()}
-        return partial(self._told, listened, counts, scores)
+        blocks = [item for item, _ in listened if isinstance(item, AudioBlock)]
+        readings = self._watch.measure(blocks) if self._watch else list
+        return partial(self._told, listened, counts, readings, scores)
 
     def _told(
         self,
         listened: Sequence[tuple[Item, Sequence[News]]],
         windows: Mapping[str, int],
+        readings: Callable[[], list[list[Reading]]],
         scores: Callable[[], Samples],
     ) -> list[Event]:
         """Return what items bring about, of so many windows of each channel."""
         heard: dict[str, list[News]] = {channel: [] for channel in windows}
-        blocks = [item for item, _ in listened if isinstance(item, AudioBlock)]
-        readings = iter(self._watch.measure(blocks) if self._watch else [])
+        measured = iter(readings())
         for item, news in listened:
-            of_item = next(readings, []) if isinstance(item, AudioBlock) else []
+            of_item = next(measured, []) if isinstance(item, AudioBlock) else []
             heard[item.channel] += sorted([*news, *of_item], key=_end_of) if of_item else news
         turns: list[_Turn] = []
         first = 0

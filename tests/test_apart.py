@@ -1,27 +1,33 @@
-"""An engine in a process of its own scores as it does here, and is missed when it dies."""
+"""What has a process of its own does what it does here, and is missed when it dies."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from alarm_audio import RATE, blocks, programme, stereo
 from archives import alive, until
 from test_engine import noise
 from test_run import started
 
 from rtclassify import litert
-from rtclassify.apart import Apart
+from rtclassify.alarms.readings import Meters
+from rtclassify.apart.meters import MetersApart
+from rtclassify.apart.network import EngineApart
 from rtclassify.cli.driving import MANY
+from rtclassify.clock import Line
 from rtclassify.engine import Engine
 from rtclassify.errors import BundleError, WorkerError
-from rtclassify.stream import Window
+from rtclassify.stream import AudioBlock, Window
 
 CHANNELS = ("a", "b")
+LINE = Line(0.0, 5.0, RATE, 0.001)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +36,8 @@ def opening(light_model: tuple[str, ...]) -> partial[Engine]:
 
 
 @pytest.fixture(scope="module")
-def apart(opening: partial[Engine]) -> Iterator[Apart]:
-    with Apart(opening) as apart:
+def apart(opening: partial[Engine]) -> Iterator[EngineApart]:
+    with EngineApart(opening) as apart:
         yield apart
 
 
@@ -49,7 +55,7 @@ def windows(engine: Engine, *, hops: list[tuple[int, ...]]) -> list[list[Window]
 
 
 def test_it_scores_as_the_engine_does_whether_windows_follow_or_not(
-    apart: Apart, opening: partial[Engine]
+    apart: EngineApart, opening: partial[Engine]
 ) -> None:
     engine = opening()
     apart.reset()
@@ -61,7 +67,9 @@ def test_it_scores_as_the_engine_does_whether_windows_follow_or_not(
     assert np.array_equal(apart.scores(batch), engine.scores(batch))
 
 
-def test_it_tells_of_itself_what_the_engine_does(apart: Apart, opening: partial[Engine]) -> None:
+def test_it_tells_of_itself_what_the_engine_does(
+    apart: EngineApart, opening: partial[Engine]
+) -> None:
     engine = opening()
     for name in ("runs_on", "name", "labels", "rate", "window", "hop", "cell"):
         assert getattr(apart, name) == getattr(engine, name)
@@ -69,21 +77,42 @@ def test_it_tells_of_itself_what_the_engine_does(apart: Apart, opening: partial[
 
 def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="nowhere"):
-        Apart(partial(litert.open_engine, str(tmp_path / "nowhere")))
+        EngineApart(partial(litert.open_engine, str(tmp_path / "nowhere")))
 
 
 def test_a_process_that_is_killed_is_missed_in_one_sentence(opening: partial[Engine]) -> None:
     engine = opening()
-    with Apart(opening) as apart:
-        os.kill(child_of(os.getpid()), signal.SIGKILL)
+    with EngineApart(opening) as apart:
+        os.kill(children_of(os.getpid())[-1], signal.SIGKILL)
         with pytest.raises(WorkerError, match=r"has ended \(exit code -9\); see the system's log"):
             apart.scores(windows(engine, hops=[(0,)])[0])
 
 
-def child_of(process: int) -> int:
-    """Return the newest process that another one has started."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return max(map(int, children))
+def measured(meters: Meters | MetersApart) -> tuple[str, str]:
+    """Return what is read of two channels' blocks, one of them with two legs and a line."""
+    two = replace(blocks(stereo(programme(2.0), programme(2.0, seed=1)))[0], line=LINE)
+    other = AudioBlock("b", 0, programme(1.2, seed=2))
+    waiting = [meters.begin(some) for some in ([two, other], [], [replace(two, start=two.end)])]
+    return repr([readings() for readings in waiting]), repr(meters.loudness)
+
+
+def test_it_measures_as_meters_do_here() -> None:
+    with MetersApart(CHANNELS, RATE) as apart:
+        assert measured(apart) == measured(Meters(CHANNELS, RATE))
+
+
+def test_meters_that_are_killed_are_missed_and_their_last_loudness_stays() -> None:
+    with MetersApart(CHANNELS, RATE) as apart:
+        _, loudness = measured(apart)
+        os.kill(children_of(os.getpid())[-1], signal.SIGKILL)
+        with pytest.raises(WorkerError, match=r"process of the alarms has ended \(exit code -9\)"):
+            apart.begin([AudioBlock("a", 0, programme(1.0))])()
+        assert repr(apart.loudness) == loudness
+
+
+def children_of(process: int) -> list[int]:
+    """Return the processes that another one has started, the newest last."""
+    return [*map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
 
 
 @pytest.fixture
@@ -95,36 +124,40 @@ def many(tmp_path: Path, light_model: tuple[str, ...]) -> tuple[str, ...]:
     return (*light_model, "--config", str(settings))
 
 
-def test_many_channels_have_it_and_stop_it(tmp_path: Path, many: tuple[str, ...]) -> None:
+def test_many_channels_have_both_and_stop_them(tmp_path: Path, many: tuple[str, ...]) -> None:
     with started(tmp_path, *many) as daemon:
         daemon.await_(lambda: daemon.messages(f"label/c{MANY - 1}/"), "a label")
-        network = child_of(daemon.process.pid)
-        os.kill(network, signal.SIGTERM)
+        workers = children_of(daemon.process.pid)[-2:]
+        for worker in workers:
+            os.kill(worker, signal.SIGTERM)
         heard = len(daemon.messages("label/c0/"))
         daemon.await_(lambda: len(daemon.messages("label/c0/")) > heard, "another label")
         daemon.signal(signal.SIGTERM)
         assert daemon.ended() == 0
 
-    assert not Path(f"/proc/{network}").exists()
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
     assert [segment["state"] for segment in daemon.messages("segment/")][-1] == "closed"
 
 
-def test_the_daemon_ends_in_order_when_it_dies(tmp_path: Path, many: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("name", "newest"), [("network", -2), ("alarms", -1)])
+def test_the_daemon_ends_in_order_when_one_dies(
+    tmp_path: Path, many: tuple[str, ...], name: str, newest: int
+) -> None:
     with started(tmp_path, *many) as daemon:
         daemon.await_(lambda: daemon.messages(f"label/c{MANY - 1}/"), "a label")
-        os.kill(child_of(daemon.process.pid), signal.SIGKILL)
+        os.kill(children_of(daemon.process.pid)[newest], signal.SIGKILL)
         assert daemon.ended() == WorkerError.exit_code
 
     assert "Traceback" not in daemon.log
-    assert "error: The process of the network has ended (exit code -9)" in daemon.log
+    assert f"error: The process of the {name} has ended (exit code -9)" in daemon.log
     assert [segment["state"] for segment in daemon.messages("segment/")][-1] == "closed"
 
 
-def test_it_ends_with_a_daemon_that_is_killed(tmp_path: Path, many: tuple[str, ...]) -> None:
+def test_they_end_with_a_daemon_that_is_killed(tmp_path: Path, many: tuple[str, ...]) -> None:
     with started(tmp_path, *many) as daemon:
         daemon.await_(lambda: daemon.messages(f"label/c{MANY - 1}/"), "a label")
-        network = child_of(daemon.process.pid)
+        workers = children_of(daemon.process.pid)[-2:]
         daemon.process.kill()
         daemon.process.wait()
-        until(lambda: not alive(network))
-        assert not alive(network)
+        until(lambda: not any(map(alive, workers)))
+        assert not any(map(alive, workers))

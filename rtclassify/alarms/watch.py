@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.alarms.guard import Guard
 from rtclassify.alarms.readings import Meters, Reading
 from rtclassify.stream import Alarm, AudioBlock, Loudness
+
+
+class Measuring(Protocol):
+    """Measures many channels' audio, here or elsewhere."""
+
+    @property
+    def loudness(self) -> list[Loudness]:
+        """How loud each channel is."""
+
+    def begin(self, blocks: Sequence[AudioBlock]) -> Callable[[], list[list[Reading]]]:
+        """Take the next blocks; return what tells the readings that each of them completes.
+
+        What was taken first is told first.
+        """
 
 
 class Watch:
@@ -20,6 +35,7 @@ class Watch:
         settings: What raises alarms, by the names of the channels.
         rate: Samples per second, at least 8,000.
         utc: Tells the UTC of clock seconds.
+        meters: What measures; None for `Meters`.
     """
 
     def __init__(
@@ -28,8 +44,9 @@ class Watch:
         *,
         rate: int,
         utc: Callable[[float], datetime],
+        meters: Measuring | None = None,
     ) -> None:
-        self._meters = Meters([*settings], rate)
+        self._meters = meters or Meters([*settings], rate)
         self._guards = {
             name: Guard(name, rate=rate, settings=of_channel, utc=utc)
             for name, of_channel in settings.items()
@@ -44,11 +61,14 @@ class Watch:
         """How loud each channel is."""
         return self._meters.loudness
 
-    def measure(self, blocks: Sequence[AudioBlock]) -> list[list[Reading]]:
-        """Take the next blocks; return the readings that each completes, to be judged in order."""
+    def measure(self, blocks: Sequence[AudioBlock]) -> Callable[[], list[list[Reading]]]:
+        """Take the next blocks; return what tells the readings that each completes.
+
+        What was taken first is told first, and is to be judged in order.
+        """
         for block in blocks:
             self._guards[block.channel].arrived(block.end)
-        return self._meters.push(blocks)
+        return self._meters.begin(blocks)
 
     def beat(self, now_s: float) -> list[Alarm]:
         """Take the time, about once a second, in clock seconds."""

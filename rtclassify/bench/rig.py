@@ -12,6 +12,7 @@ import numpy as np
 import zmq
 
 from rtclassify.alarm_settings import AlarmSettings
+from rtclassify.alarms.readings import Meters
 from rtclassify.alarms.watch import Watch
 from rtclassify.bench.stopwatch import Stopwatch
 from rtclassify.clock import Line, SystemClock
@@ -110,10 +111,11 @@ class Rig:
         return len(self._cards)
 
     def _watch(self, names: Sequence[str], rate: int) -> Watch:
-        watch = Watch(dict.fromkeys(names, AlarmSettings()), rate=rate, utc=SystemClock().utc)
+        meters, settings = Meters(names, rate), dict.fromkeys(names, AlarmSettings())
+        watch = Watch(settings, rate=rate, utc=SystemClock().utc, meters=meters)
         timed = partial(self.stopwatch.timed, WATCH)
         of_one = [(watch[name], method) for name in names for method in ("judge", "labelled")]
-        for part, method in [(watch, "measure"), *of_one]:
+        for part, method in [(meters, "push"), *of_one]:
             setattr(part, method, timed(getattr(part, method)))
         return watch
 

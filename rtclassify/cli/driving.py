@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
-    from rtclassify.apart import Apart
+    from rtclassify.alarms.watch import Measuring
+    from rtclassify.apart.network import EngineApart
     from rtclassify.config import Settings
     from rtclassify.engine import Engine
     from rtclassify.stream import StreamInfo
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MANY = 128
-"""Channels from which on the network gets a process of its own: see `rtclassify.apart`."""
+"""Channels from which on the network and the meters get a process each: see `rtclassify.apart`."""
 
 PACE_S = 0.03
 """What comes due meanwhile shares a turn, and a batch of the network."""
@@ -33,7 +34,7 @@ class Model:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._engine: Engine | Apart | None = None
+        self._engine: Engine | EngineApart | None = None
 
     def __enter__(self) -> Self:
         """Hold none yet."""
@@ -45,7 +46,7 @@ class Model:
 
     def engine(
         self, settings: Settings, info: StreamInfo, show: Callable[[str], None]
-    ) -> Engine | Apart:
+    ) -> Engine | EngineApart:
         """Return the engine that the settings ask for, opened if another one or none is held."""
         held = self._engine
         if held is None or (held.name, held.hop) != (info.model, info.hop):
@@ -57,7 +58,7 @@ class Model:
         return held
 
 
-def _opened(settings: Settings) -> AbstractContextManager[Engine | Apart]:
+def _opened(settings: Settings) -> AbstractContextManager[Engine | EngineApart]:
     """Open the engine here, or, for many channels, in a process of its own."""
     from rtclassify.cli.loading import open_engine
 
@@ -71,9 +72,20 @@ def _opened(settings: Settings) -> AbstractContextManager[Engine | Apart]:
     )
     if len(settings.channels) < MANY:
         return nullcontext(opening())
-    from rtclassify.apart import Apart
+    from rtclassify.apart.network import EngineApart
 
-    return Apart(opening)
+    return EngineApart(opening)
+
+
+def meters(channels: Sequence[str], rate: int) -> AbstractContextManager[Measuring]:
+    """Open what measures for alarms, here, or, for many channels, in a process of its own."""
+    if len(channels) < MANY:
+        from rtclassify.alarms.readings import Meters
+
+        return nullcontext(Meters(channels, rate))
+    from rtclassify.apart.meters import MetersApart
+
+    return MetersApart(channels, rate)
 
 
 @contextmanager

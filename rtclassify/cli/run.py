@@ -19,7 +19,7 @@ from rtclassify.config import CHANNEL_NAME, ChannelSettings, Device, Runtime, Se
 from rtclassify.errors import ConfigError, RtclassifyError
 
 if TYPE_CHECKING:
-    from rtclassify.alarms.watch import Watch
+    from rtclassify.alarms.watch import Measuring, Watch
     from rtclassify.cli.driving import Model
     from rtclassify.clock import Clock
     from rtclassify.keys import ServerKeys
@@ -149,7 +149,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
     Sources open before the model loads, so that the first window fills meanwhile.
     """
     from rtclassify import pipeline
-    from rtclassify.cli.driving import helper, paced
+    from rtclassify.cli.driving import helper, meters, paced
     from rtclassify.cli.log import LogSink
     from rtclassify.clock import timekeeping
     from rtclassify.engine import loaded_for_good
@@ -178,8 +178,10 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
         engine = model.engine(settings, info, service.show)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
-        begin, watch = stack.enter_context(helper()), _watch(channels, settings, info, clock)
         names = [channel.name for channel in channels]
+        measuring = stack.enter_context(meters(names, info.rate))
+        watch = _watch(channels, settings, info, clock, measuring)
+        begin = stack.enter_context(helper())
         thinking = pipeline.Pipeline(
             engine, names, settings.labels, watch, phases=phases, begin=begin
         )
@@ -211,12 +213,16 @@ def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) 
 
 
 def _watch(
-    channels: Sequence[ChannelSettings], settings: Settings, info: StreamInfo, clock: Clock
+    channels: Sequence[ChannelSettings],
+    settings: Settings,
+    info: StreamInfo,
+    clock: Clock,
+    meters: Measuring,
 ) -> Watch:
     from rtclassify.alarms.watch import Watch
 
     kinds = {channel.name: alarms_of(channel, settings) for channel in channels}
-    return Watch(kinds, rate=info.rate, utc=clock.utc)
+    return Watch(kinds, rate=info.rate, utc=clock.utc, meters=meters)
 
 
 def alarms_of(channel: ChannelSettings, settings: Settings) -> AlarmSettings:

@@ -1,27 +1,19 @@
-"""An engine in a process of its own: what it computes shares no lock of Python's with its feeder.
-
-See docs/decisions/0022-a-process-for-the-network.md.
-"""
+"""An engine in a process of its own."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from multiprocessing import get_context
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 
 import numpy as np
 
+from rtclassify.apart.worker import Worker
 from rtclassify.engine import Engine, loaded_for_good
-from rtclassify.errors import RtclassifyError, WorkerError
+from rtclassify.errors import RtclassifyError
 from rtclassify.stream import Samples, Window
 
-PATIENCE_S = 5.0
-"""For a process that was told to end."""
-
-T = TypeVar("T")
 Said = tuple[str, int, int]
 """Of a window its channel, its start and how many of its samples come."""
 
@@ -39,12 +31,11 @@ class _Facts(NamedTuple):
     news: slice
 
 
-class Apart:
+class EngineApart:
     """A `Classifier` whose engine lives in another process, opened by ``with``.
 
     Audio goes there and scores come back through a pipe; of a window that follows its channel's
-    one before by a hop only what is new. Used by one thread at a time. The other process ends with
-    this one, and takes no signals of the terminal or the service manager.
+    one before by a hop only what is new. Used by one thread at a time.
 
     Args:
         open_engine: Opens the engine over there; what can be pickled.
@@ -55,16 +46,12 @@ class Apart:
     """
 
     def __init__(self, open_engine: Callable[[], Engine]) -> None:
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, open_engine), name="network")
-        self._process.start()
-        theirs.close()
+        self._worker = Worker("network", partial(_serve, open_engine))
         self._starts: dict[str, int] = {}
         try:
             facts = self._introduced()
         except BaseException:
-            self.close()
+            self._worker.close()
             raise
         self.runs_on, self.name, self.labels = facts.runs_on, facts.name, facts.labels
         self.rate, self.window = facts.rate, facts.window
@@ -76,19 +63,12 @@ class Apart:
 
     def __exit__(self, *_: object) -> None:
         """End the other process."""
-        self.close()
-
-    def close(self) -> None:
-        """End the other process."""
-        self._pipe.close()
-        self._process.join(PATIENCE_S)
-        self._process.kill()
-        self._process.join()
+        self._worker.close()
 
     def reset(self) -> None:
         """Forget all audio."""
         self._starts.clear()
-        self._asked(lambda: self._pipe.send(None))
+        self._worker.ask(lambda pipe: pipe.send(None))
 
     def scores(self, windows: Sequence[Window]) -> Samples:
         """Score each window; see `Classifier.scores`."""
@@ -98,35 +78,24 @@ class Apart:
             self._starts[window.channel] = window.start
             parts.append(window.samples[self._news] if follows else window.samples)
         said = [(w.channel, w.start, len(part)) for w, part in zip(windows, parts, strict=True)]
-        scores = np.frombuffer(self._asked(lambda: self._scored(said, parts)), np.float32)
+        scores = np.frombuffer(self._worker.ask(partial(_scored, said, parts)), np.float32)
         return scores.reshape(len(windows), -1, len(self.labels))
 
     def _introduced(self) -> _Facts:
-        told: _Facts | RtclassifyError = self._asked(self._pipe.recv)
+        told: _Facts | RtclassifyError = self._worker.ask(Connection.recv)
         if isinstance(told, RtclassifyError):
             raise told
         return told
 
-    def _scored(self, said: list[Said], parts: Sequence[Samples]) -> bytes:
-        self._pipe.send(said)
-        self._pipe.send_bytes(np.concatenate(parts).data)
-        return self._pipe.recv_bytes()
 
-    def _asked(self, question: Callable[[], T]) -> T:
-        try:
-            return question()
-        except (EOFError, OSError) as error:
-            self._process.join(PATIENCE_S)
-            raise WorkerError(
-                f"The process of the network has ended (exit code {self._process.exitcode}); see "
-                "the system's log for why, most often memory that ran out, and start again."
-            ) from error
+def _scored(said: list[Said], parts: Sequence[Samples], pipe: Connection) -> bytes:
+    pipe.send(said)
+    pipe.send_bytes(np.concatenate(parts).data)
+    return pipe.recv_bytes()
 
 
-def _serve(pipe: Connection, open_engine: Callable[[], Engine]) -> None:
-    """Score what comes until the other end closes."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+def _serve(open_engine: Callable[[], Engine], pipe: Connection) -> None:
+    """Score what comes."""
     try:
         engine = open_engine()
     except RtclassifyError as error:
@@ -134,7 +103,7 @@ def _serve(pipe: Connection, open_engine: Callable[[], Engine]) -> None:
         return
     facts = {name: getattr(engine, name) for name in _Facts._fields}
     pipe.send(_Facts(**facts))
-    with loaded_for_good(), suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with loaded_for_good():
         while True:
             said: list[Said] | None = pipe.recv()
             if said is None:
