@@ -48,7 +48,7 @@ def watched(channels: int) -> float:
                 AudioBlock(name, start, heard[first : first + STEP])
                 for name, heard in zip(names, audio, strict=True)
             ]
-            for name, readings in zip(names, watch.measure(blocks)(), strict=True):
+            for name, readings in zip(names, watch.measure(blocks), strict=True):
                 for reading in readings:
                     watch[name].judge(reading)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
@@ -37,8 +36,7 @@ from rtclassify.windower import HeardHop, Windower
 
 NO_SCORES: Samples = np.empty(0, np.float32)
 
-T = TypeVar("T")
-Begin = Callable[[Callable[[], T]], Callable[[], T]]
+Begin = Callable[[Sequence[Window]], Callable[[], Samples]]
 
 News = HeardHop | Reading | Gap | CaptureLost | Opened
 
@@ -55,8 +53,8 @@ class Pipeline:
         watch: What watches the channels; None where nobody wants alarms.
         phases: Where the hops of a channel begin, in samples, for channels that do not begin at 0:
             so those that start together need not come due together.
-        begin: Begins a piece of work and returns what waits for its result; without threads, which
-            the core knows nothing of, the work is done when it is waited for.
+        begin: Begins to score windows and returns what waits for their scores; without threads,
+            which the core knows nothing of, the work is done when it is waited for.
     """
 
     def __init__(
@@ -67,11 +65,11 @@ class Pipeline:
         watch: Watch | None = None,
         *,
         phases: Mapping[str, int] | None = None,
-        begin: Begin[Samples] | None = None,
+        begin: Begin | None = None,
     ) -> None:
         classifier.reset()
         self._classifier = classifier
-        self._begin = begin or _later
+        self._begin = begin or (lambda windows: partial(classifier.scores, windows))
         self._watch = watch
         framing = Framing(classifier.rate, classifier.window, classifier.hop, classifier.cell)
         self._hop_cells = framing.hop // framing.cell
@@ -119,24 +117,23 @@ class Pipeline:
             windows[item.channel] += [
                 n.window for n in news if isinstance(n, HeardHop) and n.window is not None
             ]
-        scores = self._begin(partial(self._scores, [w for ws in windows.values() for w in ws]))
+        all_windows = [window for of_one in windows.values() for window in of_one]
+        scores = self._begin(all_windows) if all_windows else _none
         counts = {channel: len(of_one) for channel, of_one in windows.items()}
-        blocks = [item for item, _ in listened if isinstance(item, AudioBlock)]
-        readings = self._watch.measure(blocks) if self._watch else list
-        return partial(self._told, listened, counts, readings, scores)
+        return partial(self._told, listened, counts, scores)
 
     def _told(
         self,
         listened: Sequence[tuple[Item, Sequence[News]]],
         windows: Mapping[str, int],
-        readings: Callable[[], list[list[Reading]]],
         scores: Callable[[], Samples],
     ) -> list[Event]:
         """Return what items bring about, of so many windows of each channel."""
         heard: dict[str, list[News]] = {channel: [] for channel in windows}
-        measured = iter(readings())
+        blocks = [item for item, _ in listened if isinstance(item, AudioBlock)]
+        readings = iter(self._watch.measure(blocks) if self._watch else [])
         for item, news in listened:
-            of_item = next(measured, []) if isinstance(item, AudioBlock) else []
+            of_item = next(readings, []) if isinstance(item, AudioBlock) else []
             heard[item.channel] += sorted([*news, *of_item], key=_end_of) if of_item else news
         turns: list[_Turn] = []
         first = 0
@@ -209,9 +206,6 @@ class Pipeline:
         finals = [event for event in events if isinstance(event, Label) and event.final]
         return events + [alarm for label in finals for alarm in guard.labelled(label)]
 
-    def _scores(self, windows: Sequence[Window]) -> Samples:
-        return self._classifier.scores(windows) if windows else NO_SCORES
-
     def _judged(self, channel: str, news: Reading | Opened) -> list[Event]:
         if self._watch is None:
             return []
@@ -243,9 +237,8 @@ class _Turn:
     window: int
 
 
-def _later(work: Callable[[], T]) -> Callable[[], T]:
-    """Do the work when its result is wanted."""
-    return work
+def _none() -> Samples:
+    return NO_SCORES
 
 
 def _end_of(news: News) -> int:

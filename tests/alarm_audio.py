@@ -73,7 +73,7 @@ def watch(settings: AlarmSettings | None = None) -> Watch:
 
 def judged(watching: Watch, block: AudioBlock) -> Iterator[tuple[Reading, list[Alarm]]]:
     """Yield each reading that a block completes, and what is made of it."""
-    for reading in watching.measure([block])()[0]:
+    for reading in watching.measure([block])[0]:
         yield reading, watching["a"].judge(reading)
 
 

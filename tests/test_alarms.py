@@ -182,7 +182,7 @@ def test_no_capture_is_raised_by_the_clock_and_cleared_by_audio() -> None:
 def test_audio_that_arrives_in_bursts_is_capture() -> None:
     clock, watching = ManualClock(), watch()
     for second in range(0, 60, 8):
-        watching.measure([AudioBlock("a", second * RATE, programme(8.0))])()
+        watching.measure([AudioBlock("a", second * RATE, programme(8.0))])
         for _ in range(8):
             assert watching.beat(clock.now()) == []
             clock.advance(1.0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,17 +16,18 @@ import pytest
 from alarm_audio import RATE, blocks, programme, stereo
 from archives import alive, until
 from test_engine import noise
-from test_run import started
+from test_run import PATIENCE_S, started
 
 from rtclassify import litert
-from rtclassify.alarms.readings import Meters
+from rtclassify.alarms.readings import Meters, Reading
 from rtclassify.apart.meters import MetersApart
 from rtclassify.apart.network import EngineApart
+from rtclassify.apart.worker import ROOM, batches
 from rtclassify.cli.driving import MANY
 from rtclassify.clock import Line
 from rtclassify.engine import Engine
 from rtclassify.errors import BundleError, WorkerError
-from rtclassify.stream import AudioBlock, Window
+from rtclassify.stream import AudioBlock, Loudness, Window
 
 CHANNELS = ("a", "b")
 LINE = Line(0.0, 5.0, RATE, 0.001)
@@ -88,26 +91,52 @@ def test_a_process_that_is_killed_is_missed_in_one_sentence(opening: partial[Eng
             apart.scores(windows(engine, hops=[(0,)])[0])
 
 
-def measured(meters: Meters | MetersApart) -> tuple[str, str]:
-    """Return what is read of two channels' blocks, one of them with two legs and a line."""
-    two = replace(blocks(stereo(programme(2.0), programme(2.0, seed=1)))[0], line=LINE)
-    other = AudioBlock("b", 0, programme(1.2, seed=2))
-    waiting = [meters.begin(some) for some in ([two, other], [], [replace(two, start=two.end)])]
-    return repr([readings() for readings in waiting]), repr(meters.loudness)
+def batches_of_two() -> list[list[AudioBlock]]:
+    """Return batches of two channels' blocks: one has two legs and a line, one comes in pieces."""
+    two = blocks(stereo(programme(3.0), programme(3.0, seed=1)))
+    one = blocks(programme(3.0, seed=2)[:, np.newaxis], length=7_000)
+    named = [replace(block, channel="b") for block in one]
+    return [[replace(block, line=LINE), piece] for block, piece in zip(two, named, strict=False)]
+
+
+def read(meters: Meters | MetersApart, heard: list[list[AudioBlock]]) -> str:
+    """Return what is read of two channels, however late."""
+    ends = [AudioBlock(block.channel, block.end, np.zeros(0, np.float32)) for block in heard[-1]]
+    told: list[list[Reading]] = [[], []]
+    until_s = time.monotonic() + PATIENCE_S
+    for batch in itertools.chain(heard, itertools.repeat(ends)):
+        for of_one, readings in zip(told, meters.push(batch), strict=True):
+            of_one.extend(readings)
+        if sum(map(len, told)) == 11 or time.monotonic() > until_s:
+            return repr(told)
+    raise AssertionError
 
 
 def test_it_measures_as_meters_do_here() -> None:
+    heard, here = batches_of_two(), Meters(CHANNELS, RATE)
     with MetersApart(CHANNELS, RATE) as apart:
-        assert measured(apart) == measured(Meters(CHANNELS, RATE))
+        assert read(apart, heard) == read(here, heard)
+        until(lambda: apart.loudness == here.loudness)
 
 
 def test_meters_that_are_killed_are_missed_and_their_last_loudness_stays() -> None:
     with MetersApart(CHANNELS, RATE) as apart:
-        _, loudness = measured(apart)
         os.kill(children_of(os.getpid())[-1], signal.SIGKILL)
-        with pytest.raises(WorkerError, match=r"process of the alarms has ended \(exit code -9\)"):
-            apart.begin([AudioBlock("a", 0, programme(1.0))])()
-        assert repr(apart.loudness) == loudness
+        said = r"process of the alarms has ended \(exit code -9\)"
+        with pytest.raises(WorkerError, match=said):
+            read(apart, batches_of_two())
+        assert apart.loudness == apart.loudness == [Loudness(None, None, None, None, None, 0)] * 2
+
+
+def test_audio_that_is_more_than_there_is_room_for_goes_in_parts() -> None:
+    sizes = [ROOM // 2, ROOM // 2, 1, ROOM, 5, 6]
+    assert [sizes[some] for some in batches(sizes)] == [
+        sizes[:2],
+        sizes[2:3],
+        sizes[3:4],
+        sizes[4:],
+    ]
+    assert [*batches([])] == []
 
 
 def children_of(process: int) -> list[int]:

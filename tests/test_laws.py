@@ -50,9 +50,7 @@ def classifier(*, window: int = WINDOW, hop: int = HOP) -> EnvelopeClassifier:
     return EnvelopeClassifier(rate=RATE, window=window, hop=hop, cell=CELL)
 
 
-def pipeline(
-    *channels: str, final_after_s: float = 0.3, begin: Begin[Samples] | None = None
-) -> Pipeline:
+def pipeline(*channels: str, final_after_s: float = 0.3, begin: Begin | None = None) -> Pipeline:
     settings = LabelSettings(min_segment_s=0.3, silence_after_s=0.4, final_after_s=final_after_s)
     return Pipeline(classifier(), channels or ("a",), settings, begin=begin)
 
@@ -252,7 +250,7 @@ def test_the_loop_says_the_same_when_sources_are_read_ahead() -> None:
     """With a thread, and stopped while something that was read ahead is still to be heard."""
     audio = np.concatenate([np.full(300, value) for value in SCENES.values()]).astype(np.float32)
 
-    def said(stop: int, begin: Begin[Samples] | None = None) -> list[Event]:
+    def said(stop: int, begin: Begin | None = None) -> list[Event]:
         script = [[block(audio, *piece)] for piece in pieces(len(audio), 25)]
         sink, turns = MemorySink(), iter(range(stop))
         run(
@@ -262,10 +260,11 @@ def test_the_loop_says_the_same_when_sources_are_read_ahead() -> None:
         return [event for event in sink.events if not isinstance(event, Heartbeat)]
 
     with ThreadPoolExecutor(1) as thread:
+        scores = classifier().scores
         for stop in (1, 2, 17, 1000):
             # What was read ahead when it is stopped is heard all the same.
             heard = min(stop + 1, len(audio) // 25)
-            assert said(stop, lambda work: thread.submit(work).result) == said(heard)
+            assert said(stop, lambda windows: thread.submit(scores, windows).result) == said(heard)
 
 
 def test_sources_take_turns_and_no_batch_is_large() -> None:

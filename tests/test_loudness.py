@@ -144,7 +144,7 @@ def test_nothing_is_told_before_a_window_is_full_nor_of_silence() -> None:
 def test_no_window_reaches_across_a_gap() -> None:
     watching, tone = watch(), sine(-23.0, 10.0)
     for block in (AudioBlock("a", 0, tone), AudioBlock("a", 11 * RATE, tone[: 2 * RATE])):
-        watching.measure([block])()
+        watching.measure([block])
 
     (now,) = watching.loudness
     assert now.short_term is None
@@ -158,7 +158,7 @@ def test_the_integrated_figure_begins_anew_with_each_hour_of_audio() -> None:
     for start, gain in ((hour - len(tone), 10.0), (hour, 1.0)):
         for at in range(0, len(tone), STEP):
             samples = np.float32(gain) * tone[at : at + STEP]
-            watching.measure([AudioBlock("a", start + at, samples)])()
+            watching.measure([AudioBlock("a", start + at, samples)])
 
     (now,) = watching.loudness
     assert now.since == hour

@@ -6,7 +6,7 @@ One spectrum a step serves the loudness filter, the tone and the hiss.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -116,10 +116,6 @@ class Meters:
     def loudness(self) -> list[Loudness]:
         """How loud each channel is."""
         return self._loudness.values
-
-    def begin(self, blocks: Sequence[AudioBlock]) -> Callable[[], list[list[Reading]]]:
-        """Return what pushes the next blocks when their readings are wanted."""
-        return functools.partial(self.push, blocks)
 
     def push(self, blocks: Sequence[AudioBlock]) -> list[list[Reading]]:
         """Take the next blocks of any channels; return the readings that each of them completes.

@@ -57,17 +57,18 @@ class Stepper:
     def push(self, block: AudioBlock) -> list[Step]:
         """Take the next block; return the steps that it completes.
 
-        A block that is not contiguous with the one before begins anew.
+        A block that is not contiguous with the one before begins anew. Its memory is not kept.
         """
         if block.start != self.end:
             self._begin(block.start)
         self._legs += block.legs
         self.end = block.end
         samples = block.samples[max(0, self._first - block.start) :]
-        self._parts.append(samples)
         self._held += len(samples)
         if self._held < self._step:
+            self._parts.append(samples.copy())
             return []
+        self._parts.append(samples)
         audio, steps = np.concatenate(self._parts), []
         while self._held >= self._step:
             start, self._start = self._start, self._start + self._step

@@ -19,10 +19,11 @@ class Measuring(Protocol):
     def loudness(self) -> list[Loudness]:
         """How loud each channel is."""
 
-    def begin(self, blocks: Sequence[AudioBlock]) -> Callable[[], list[list[Reading]]]:
-        """Take the next blocks; return what tells the readings that each of them completes.
+    def push(self, blocks: Sequence[AudioBlock]) -> list[list[Reading]]:
+        """Take the next blocks of any channels; return what was read, in order of each channel.
 
-        What was taken first is told first.
+        With each block come readings of its channel: those that it completes, or earlier ones
+        where measuring takes longer.
         """
 
 
@@ -61,14 +62,11 @@ class Watch:
         """How loud each channel is."""
         return self._meters.loudness
 
-    def measure(self, blocks: Sequence[AudioBlock]) -> Callable[[], list[list[Reading]]]:
-        """Take the next blocks; return what tells the readings that each completes.
-
-        What was taken first is told first, and is to be judged in order.
-        """
+    def measure(self, blocks: Sequence[AudioBlock]) -> list[list[Reading]]:
+        """Take the next blocks; return the readings that come with each, to be judged in order."""
         for block in blocks:
             self._guards[block.channel].arrived(block.end)
-        return self._meters.begin(blocks)
+        return self._meters.push(blocks)
 
     def beat(self, now_s: float) -> list[Alarm]:
         """Take the time, about once a second, in clock seconds."""

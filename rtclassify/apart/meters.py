@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection
-from typing import Self, TypeVar
-
-import numpy as np
+from typing import Self
 
 from rtclassify.alarms.readings import Meters, Reading
-from rtclassify.apart.worker import Worker
+from rtclassify.apart.worker import Answer, Asked, Worker, batches, parted
 from rtclassify.clock import Line
-from rtclassify.engine import loaded_for_good
 from rtclassify.errors import WorkerError
-from rtclassify.stream import AudioBlock, Legs, Loudness
+from rtclassify.stream import AudioBlock, Legs, Loudness, Samples
 
-T = TypeVar("T")
 Said = tuple[str, int, int, Line | None, tuple[Legs, ...]]
 """Of a block its channel, its start, how many samples it has, its line and legs."""
+
+
+BEHIND = 10
+"""Batches that wait to be measured, at most: half a second of a thousand channels' audio."""
+NICE = 10
+"""By how much measuring steps back behind what labels need."""
 
 
 class MetersApart:
     """`Meters` that live in another process, opened by ``with``.
 
-    Audio goes there and readings come back through a pipe, for which a thread waits.
+    They do not hold up labels: what was read comes with a channel's next block, loudness with the
+    next heartbeat, and the other process gets what time the others leave.
 
     Args:
         channels: Their names.
@@ -34,64 +37,64 @@ class MetersApart:
     """
 
     def __init__(self, channels: Sequence[str], rate: int) -> None:
-        self._worker = Worker("alarms", partial(_serve, list(channels), rate))
-        self._thread = ThreadPoolExecutor(1, "alarms")
-        self._loudness = [Loudness(None, None, None, None, None, 0)] * len(channels)
+        self._worker = Worker("alarms", partial(_opened, list(channels), rate), ahead=BEHIND)
+        self._measuring: deque[tuple[list[str], Asked]] = deque()
+        self._read: dict[str, list[Reading]] = {}
+        self._loudness: list[Loudness] = self._worker.ask(None).wait()
+        self._asked = self._worker.ask(None)
 
     def __enter__(self) -> Self:
         """Be there already."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the other process."""
+        """End the other process; what it has not read yet is not told any more."""
         self._worker.close()
-        self._thread.shutdown()
 
     @property
     def loudness(self) -> list[Loudness]:
-        """How loud each channel is; what was known last if the other process has died."""
-        with suppress(WorkerError):
-            self._loudness = self._asked(_loudness)()
+        """How loud each channel was when this was asked before."""
+        with suppress(WorkerError):  # `push` tells of it
+            self._worker.collect()
+            if self._asked.told:
+                self._loudness, self._asked = self._asked.wait(), self._worker.ask(None)
         return self._loudness
 
-    def begin(self, blocks: Sequence[AudioBlock]) -> Callable[[], list[list[Reading]]]:
-        """Take the next blocks; return what waits for their readings: see `Meters.push`.
+    def push(self, blocks: Sequence[AudioBlock]) -> list[list[Reading]]:
+        """Take the next blocks; return what was read by now: see `Measuring.push`.
 
-        What waits raises `WorkerError` if the other process dies.
+        Waits only if there are `BEHIND` batches that are not read yet.
+
+        Raises:
+            WorkerError: If the other process dies.
         """
-        return self._asked(partial(_measured, blocks)) if blocks else list
-
-    def _asked(self, question: Callable[[Connection], T]) -> Callable[[], T]:
-        return self._thread.submit(self._worker.ask, question).result
-
-
-def _measured(blocks: Sequence[AudioBlock], pipe: Connection) -> list[list[Reading]]:
-    pipe.send([(b.channel, b.start, len(b.samples), b.line, b.legs) for b in blocks])
-    pipe.send_bytes(np.concatenate([block.samples for block in blocks]).data)
-    readings: list[list[Reading]] = pipe.recv()
-    return readings
-
-
-def _loudness(pipe: Connection) -> list[Loudness]:
-    pipe.send(None)
-    loudness: list[Loudness] = pipe.recv()
-    return loudness
+        for some in batches([len(block.samples) for block in blocks]):
+            mine = blocks[some]
+            said = [(b.channel, b.start, len(b.samples), b.line, b.legs) for b in mine]
+            asked = self._worker.ask(said, [block.samples for block in mine])
+            self._measuring.append(([block.channel for block in mine], asked))
+        self._worker.collect()
+        while self._measuring and self._measuring[0][1].told:
+            channels, asked = self._measuring.popleft()
+            for channel, readings in zip(channels, asked.wait(), strict=True):
+                self._read.setdefault(channel, []).extend(readings)
+        return [self._read.pop(block.channel, []) for block in blocks]
 
 
-def _serve(channels: Sequence[str], rate: int, pipe: Connection) -> None:
-    """Measure what comes."""
+def _opened(channels: Sequence[str], rate: int) -> Answer:
+    os.nice(NICE)
     meters = Meters(channels, rate)
-    with loaded_for_good():
-        while True:
-            said: list[Said] | None = pipe.recv()
-            pipe.send(
-                meters.loudness if said is None else meters.push(_blocks(said, pipe.recv_bytes()))
-            )
 
+    def answer(said: list[Said] | None, audio: Samples) -> list[list[Reading]] | list[Loudness]:
+        """Measure what comes, or say how loud everything is."""
+        if said is None:
+            return meters.loudness
+        parts = parted(audio, [size for _, _, size, *_ in said])
+        return meters.push(
+            [
+                AudioBlock(channel, start, part, line, legs)
+                for (channel, start, _, line, legs), part in zip(said, parts, strict=True)
+            ]
+        )
 
-def _blocks(said: Sequence[Said], audio: bytes) -> list[AudioBlock]:
-    samples, blocks, first = np.frombuffer(audio, np.float32), [], 0
-    for channel, start, count, line, legs in said:
-        blocks.append(AudioBlock(channel, start, samples[first : first + count], line, legs))
-        first += count
-    return blocks
+    return answer

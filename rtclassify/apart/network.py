@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from rtclassify.apart.worker import Worker
-from rtclassify.engine import Engine, loaded_for_good
-from rtclassify.errors import RtclassifyError
+from rtclassify.apart.worker import Answer, Worker, batches, parted
+from rtclassify.engine import Engine
 from rtclassify.stream import Samples, Window
+
+AHEAD = 4
+"""Questions of two batches: one is computed while the next one waits, and large ones take two."""
 
 Said = tuple[str, int, int]
 """Of a window its channel, its start and how many of its samples come."""
@@ -34,8 +35,8 @@ class _Facts(NamedTuple):
 class EngineApart:
     """A `Classifier` whose engine lives in another process, opened by ``with``.
 
-    Audio goes there and scores come back through a pipe; of a window that follows its channel's
-    one before by a hop only what is new. Used by one thread at a time.
+    Of a window that follows its channel's one before by a hop only what is new goes there. Used by
+    one thread.
 
     Args:
         open_engine: Opens the engine over there; what can be pickled.
@@ -46,13 +47,9 @@ class EngineApart:
     """
 
     def __init__(self, open_engine: Callable[[], Engine]) -> None:
-        self._worker = Worker("network", partial(_serve, open_engine))
+        self._worker = Worker("network", partial(_opened, open_engine), ahead=AHEAD)
         self._starts: dict[str, int] = {}
-        try:
-            facts = self._introduced()
-        except BaseException:
-            self._worker.close()
-            raise
+        facts: _Facts = self._worker.ask(None).wait()
         self.runs_on, self.name, self.labels = facts.runs_on, facts.name, facts.labels
         self.rate, self.window = facts.rate, facts.window
         self.hop, self.cell, self._news = facts.hop, facts.cell, facts.news
@@ -68,55 +65,35 @@ class EngineApart:
     def reset(self) -> None:
         """Forget all audio."""
         self._starts.clear()
-        self._worker.ask(lambda pipe: pipe.send(None))
+        self._worker.ask(None).wait()
 
     def scores(self, windows: Sequence[Window]) -> Samples:
         """Score each window; see `Classifier.scores`."""
+        return self.begin(windows)()
+
+    def begin(self, windows: Sequence[Window]) -> Callable[[], Samples]:
+        """Begin to score windows; return what waits for their scores."""
         parts = []
         for window in windows:
             follows = self._starts.get(window.channel) == window.start - self.hop
             self._starts[window.channel] = window.start
             parts.append(window.samples[self._news] if follows else window.samples)
-        said = [(w.channel, w.start, len(part)) for w, part in zip(windows, parts, strict=True)]
-        scores = np.frombuffer(self._worker.ask(partial(_scored, said, parts)), np.float32)
-        return scores.reshape(len(windows), -1, len(self.labels))
-
-    def _introduced(self) -> _Facts:
-        told: _Facts | RtclassifyError = self._worker.ask(Connection.recv)
-        if isinstance(told, RtclassifyError):
-            raise told
-        return told
+        sizes = [len(part) for part in parts]
+        said = [(w.channel, w.start, size) for w, size in zip(windows, sizes, strict=True)]
+        waiting = [self._worker.ask(said[some], parts[some]) for some in batches(sizes)]
+        return lambda: np.concatenate([scores.wait() for scores in waiting])
 
 
-def _scored(said: list[Said], parts: Sequence[Samples], pipe: Connection) -> bytes:
-    pipe.send(said)
-    pipe.send_bytes(np.concatenate(parts).data)
-    return pipe.recv_bytes()
+def _opened(open_engine: Callable[[], Engine]) -> Answer:
+    engine = open_engine()
 
+    def answer(said: list[Said] | None, audio: Samples) -> Samples | _Facts:
+        """Score what comes, or forget all audio and say what the engine is."""
+        if said is None:
+            engine.reset()
+            facts = {name: getattr(engine, name) for name in _Facts._fields}
+            return _Facts(**facts)
+        parts = parted(audio, [size for *_, size in said])
+        return engine.scores([Window(*of[:2], part) for of, part in zip(said, parts, strict=True)])
 
-def _serve(open_engine: Callable[[], Engine], pipe: Connection) -> None:
-    """Score what comes."""
-    try:
-        engine = open_engine()
-    except RtclassifyError as error:
-        pipe.send(error)
-        return
-    facts = {name: getattr(engine, name) for name in _Facts._fields}
-    pipe.send(_Facts(**facts))
-    with loaded_for_good():
-        while True:
-            said: list[Said] | None = pipe.recv()
-            if said is None:
-                engine.reset()
-            else:
-                scores = engine.scores(_windows(said, pipe.recv_bytes()))
-                pipe.send_bytes(np.ascontiguousarray(scores).data)
-
-
-def _windows(said: Sequence[Said], audio: bytes) -> list[Window]:
-    """Return the windows that came, those that follow others with nothing but what is new."""
-    samples, windows, first = np.frombuffer(audio, np.float32), [], 0
-    for channel, start, count in said:
-        windows.append(Window(channel, start, samples[first : first + count]))
-        first += count
-    return windows
+    return answer

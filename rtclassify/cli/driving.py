@@ -9,16 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rtclassify.alarms.watch import Measuring
     from rtclassify.apart.network import EngineApart
     from rtclassify.config import Settings
     from rtclassify.engine import Engine
+    from rtclassify.pipeline import Begin
     from rtclassify.stream import StreamInfo
-
-T = TypeVar("T")
 
 MANY = 128
 """Channels from which on the network and the meters get a process each: see `rtclassify.apart`."""
@@ -89,13 +88,18 @@ def meters(channels: Sequence[str], rate: int) -> AbstractContextManager[Measuri
 
 
 @contextmanager
-def helper() -> Iterator[Callable[[Callable[[], T]], Callable[[], T]]]:
-    """Yield what begins work in another thread and returns what waits for it: see `Pipeline`.
+def scoring(engine: Engine | EngineApart) -> Iterator[Begin]:
+    """Yield what begins to score windows: see `Pipeline`.
 
-    It is one thread, so that pieces of work are done in order.
+    An engine that lives here gets a thread, which does one batch after the other.
     """
+    from rtclassify.engine import Engine
+
+    if not isinstance(engine, Engine):
+        yield engine.begin
+        return
     with ThreadPoolExecutor(1, "helper") as thread:
-        yield lambda work: thread.submit(work).result
+        yield lambda windows: thread.submit(engine.scores, windows).result
 
 
 def spare_cores() -> int:

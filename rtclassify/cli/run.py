@@ -149,7 +149,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
     Sources open before the model loads, so that the first window fills meanwhile.
     """
     from rtclassify import pipeline
-    from rtclassify.cli.driving import helper, meters, paced
+    from rtclassify.cli.driving import meters, paced, scoring
     from rtclassify.cli.log import LogSink
     from rtclassify.clock import timekeeping
     from rtclassify.engine import loaded_for_good
@@ -181,7 +181,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
         names = [channel.name for channel in channels]
         measuring = stack.enter_context(meters(names, info.rate))
         watch = _watch(channels, settings, info, clock, measuring)
-        begin = stack.enter_context(helper())
+        begin = stack.enter_context(scoring(engine))
         thinking = pipeline.Pipeline(
             engine, names, settings.labels, watch, phases=phases, begin=begin
         )
