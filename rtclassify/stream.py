@@ -24,7 +24,7 @@ CaptureState = Literal["no-capture", "digital-silence", "silence", "programme"]
 
 
 class Legs(NamedTuple):
-    """What the inputs that are mixed into a channel were, over a tenth of a second.
+    """What the inputs that are mixed into a channel were, over a quarter of a second.
 
     Args:
         end: The index after the last sample that it speaks of.

@@ -15,6 +15,7 @@ from rtclassify.clock import Line
 from rtclassify.errors import SourceError
 from rtclassify.sources import Tap
 from rtclassify.sources.convert import QUALITY, Converter
+from rtclassify.sources.legs import CELL_S
 from rtclassify.stream import AudioBlock, Gap, Item, Legs, Samples
 
 RATES = st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 192_000])
@@ -179,7 +180,7 @@ def test_what_is_told_of_the_legs_does_not_depend_on_cuts(
         items += convert.push(start, frames[start:end], None)
     items += convert.finish()
 
-    cell = round(0.1 * rate_in)
+    cell = round(CELL_S * rate_in)
     expected = [
         (nearest(end, rate_in, rate), *leg_sums(frames[end - cell : end]))
         for end in range(cell, len(frames) + 1, cell)
@@ -195,16 +196,16 @@ def leg_sums(frames: Samples) -> tuple[float, float, float]:
 
 
 def test_clipping_is_three_samples_at_full_scale_in_a_row_in_any_leg() -> None:
-    frames = np.full((4_800, 2), 0.5, np.float32)
+    frames = np.full((12_000, 2), 0.5, np.float32)
     frames[100:102, 0] = 1.0
     frames[200:210, 1] = -1.0
     (legs,) = legs_of(converter(48_000, 48_000, inputs=2).push(0, frames, None))
 
-    assert legs.clipped == pytest.approx(8 / 4_800, rel=1e-2)
+    assert legs.clipped == pytest.approx(8 / 12_000, rel=1e-2)
 
 
 def test_each_tap_knows_its_own_inputs_and_only_pairs_have_a_product() -> None:
-    frames = np.tile(np.array([0.1, 0.2, -0.2], np.float32), (4_800, 1))
+    frames = np.tile(np.array([0.1, 0.2, -0.2], np.float32), (12_000, 1))
     taps = [Tap("pair", (1, 2)), Tap("one", (0,)), Tap("all", ())]
     items = converter(48_000, 48_000, inputs=3, taps=taps).push(0, frames, None)
 

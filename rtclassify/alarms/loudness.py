@@ -8,8 +8,6 @@ response's end weighs less than -100 dB.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,7 +95,7 @@ class LoudnessMeters:
         self._loudest = np.zeros((len(WINDOWS), channels))
         self._filled = np.zeros(channels, int)
         self._of_hour = np.zeros(channels, int)
-        self._counts = np.zeros((channels, BINS), int)
+        self._counts = np.zeros((channels, BINS))
         self._sums = np.zeros((channels, BINS))
 
     def restart(self, channels: Numbers) -> None:
@@ -163,19 +161,14 @@ class LoudnessMeters:
         return _told(np.where(self._filled >= cells, energies, 0.0))
 
     def _integrated(self) -> list[float | None]:
-        counts, sums = (_sums_from_each(each) for each in (self._counts, self._sums))
-        gates = _lufs(_means(sums[:, 0], counts[:, 0])) + RELATIVE_GATE_LU
-        first = np.ceil((gates - ABSOLUTE_GATE_LUFS) / BIN_LU).clip(0, BINS - 1).astype(int)
-        above = np.arange(len(first)), first
-        return _told(_means(sums[above], counts[above]))
+        whole = _means(self._sums.sum(axis=1), self._counts.sum(axis=1))
+        first = np.ceil((_lufs(whole) + RELATIVE_GATE_LU - ABSOLUTE_GATE_LUFS) / BIN_LU)
+        above = np.arange(BINS) >= first[:, np.newaxis]
+        counts, sums = (np.einsum("ij,ij->i", above, each) for each in (self._counts, self._sums))
+        return _told(_means(sums, counts))
 
 
-def _sums_from_each(figures: NDArray[Any]) -> NDArray[Any]:
-    """Return, for each column, the sum of it and those after it."""
-    return figures[:, ::-1].cumsum(axis=1)[:, ::-1]
-
-
-def _means(sums: Energies, counts: NDArray[np.int_]) -> Energies:
+def _means(sums: Energies, counts: Energies) -> Energies:
     return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rtclassify.keys import ServerKeys
     from rtclassify.service import Service
     from rtclassify.sinks.wire import Encoder
-    from rtclassify.stream import Sink, StreamInfo
+    from rtclassify.stream import Sink, Source, StreamInfo
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
 
@@ -146,10 +146,11 @@ def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
 def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) -> None:
     """Label audio from all sources until the service ends it.
 
-    Sources open before the model loads, so that the first window fills meanwhile.
+    Sources open before the model loads, so that the first window fills meanwhile; many of them
+    after it, because there would be a gigabyte of audio to catch up with.
     """
     from rtclassify import pipeline
-    from rtclassify.cli.driving import meters, paced, scoring
+    from rtclassify.cli.driving import MANY, meters, paced, scoring
     from rtclassify.cli.log import LogSink
     from rtclassify.clock import timekeeping
     from rtclassify.engine import loaded_for_good
@@ -170,16 +171,19 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
             sinks.append(_keep(stack, settings, encoder, clock))
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
         phases = staggered(channels, info.hop)
-        opened = open_sources(
+        sources = open_sources(
             channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True, piece=_piece(info),
             phases=phases,
         )  # fmt: skip
-        sources = [stack.enter_context(source) for source in opened]
+        if len(channels) < MANY:
+            _enter(stack, sources)
         engine = model.engine(settings, info, service.show)
         addresses = (settings.publish, *settings.sinks)
         log.info("labels go to %s", ", ".join(without_password(to) for to in addresses))
         names = [channel.name for channel in channels]
         measuring = stack.enter_context(meters(names, info.rate))
+        if len(channels) >= MANY:
+            _enter(stack, sources)
         watch = _watch(channels, settings, info, clock, measuring)
         begin = stack.enter_context(scoring(engine))
         thinking = pipeline.Pipeline(
@@ -189,6 +193,11 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
         service.ready()
         turn = paced(service.turn)
         run_loop(sources, thinking, sinks, clock=clock, wakeup=wakeup, turn=turn, ahead=True)
+
+
+def _enter(stack: ExitStack, sources: Sequence[Source]) -> None:
+    for source in sources:
+        stack.enter_context(source)
 
 
 def _piece(info: StreamInfo) -> int:

@@ -1,7 +1,7 @@
 """What the inputs of a mix are, measured before they are mixed.
 
 A stereo pair whose legs cancel each other, one that lost a leg, and audio that was clipped before
-it was resampled cannot be told from the mix any more. So a few sums of each tenth of a second go
+it was resampled cannot be told from the mix any more. So a few sums of each quarter of a second go
 along with the audio; the frames themselves stay behind.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from rtclassify.stream import Legs, Samples
 
-CELL_S = 0.1
+CELL_S = 0.25
 FULL_SCALE = 0.999
 """Three samples at it in a row are a ceiling; one is a peak."""
 
