@@ -46,7 +46,6 @@ class LegMeter:
         pairs = [mix for mix in mixes if len(mix) == STEREO]
         self._left, self._right = (columns([pair[leg] for pair in pairs]) for leg in range(STEREO))
         self._length = round(CELL_S * rate)
-        self._mean = np.full(self._length, 1.0 / self._length, np.float32)
         self._cell: Samples = np.empty((self._length, inputs), np.float32)
         self._filled = 0
         self._peak = 0.0
@@ -74,8 +73,8 @@ class LegMeter:
 
     def _measured(self) -> list[Legs]:
         end, cell, clipped = self._index(self._end), self._cell, self._peak >= FULL_SCALE
-        squares = (self._mean @ (cell * cell)).tolist()
-        products = iter((self._mean @ (cell[:, self._left] * cell[:, self._right])).tolist())
+        squares = _mean_product(cell, cell)
+        products = iter(_mean_product(cell[:, self._left], cell[:, self._right]))
         return [
             Legs(
                 end,
@@ -96,6 +95,12 @@ def columns(numbers: list[int]) -> Columns:
     if numbers and step > 0 and numbers == [*range(numbers[0], numbers[-1] + 1, step)]:
         return slice(numbers[0], numbers[-1] + 1, step)
     return numbers
+
+
+def _mean_product(left: Samples, right: Samples) -> list[float]:
+    """Return the mean of the products of each column; a library's product would take all cores."""
+    means: list[float] = (np.einsum("ij,ij->j", left, right) / len(left)).tolist()
+    return means
 
 
 def _clipped(legs: Samples) -> float:
