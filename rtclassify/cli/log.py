@@ -40,6 +40,7 @@ class LogSink:
     def send(self, events: Sequence[Event]) -> None:
         """Log what changed; a segment that another one follows at once shares its line."""
         closed: dict[str, Segment] = {}
+        verbose = log.isEnabledFor(logging.DEBUG)
         for event in events:
             match event:
                 case Segment(end=None):
@@ -53,7 +54,7 @@ class LogSink:
                     log.warning("%s: ALARM %s, since %s", event.channel, event.sentence, since)
                 case Alarm():
                     log.info("%s: alarm %s cleared: %s", event.channel, event.kind, event.sentence)
-                case Label(final=False):
+                case Label(final=False) if verbose:
                     log.debug("%s: %s %s", event.channel, event.label, _percent(event.probs))
                 case Heartbeat():
                     self._tell(event)
