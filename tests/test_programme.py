@@ -95,6 +95,16 @@ def test_sounds_change_places_in_the_middle_of_a_crossfade() -> None:
     assert power(audio, "speech")[29] < 0.02
 
 
+@pytest.mark.parametrize("fade", [3, 4, 10])
+def test_music_that_gives_way_to_music_never_stops(fade: int) -> None:
+    before = laid("music", 3.0).faded(out_frames=fade)
+    after = replace(laid("music", 3.0).faded(in_frames=fade), at=30 - fade)
+
+    _, truth = mixed([before, after])
+
+    assert (truth[:, MUSIC] == 1).all()
+
+
 @pytest.mark.parametrize("above_db", [15, 10, 5, 0, -5])
 def test_a_voice_is_as_far_above_the_music_as_asked(above_db: int) -> None:
     """Pauses in either do not count, whatever the levels were before."""

@@ -93,7 +93,7 @@ class Track:
         fall = np.clip((self.frames - place) / max(out_frames, 1e-9), 0.0, 1.0)
         curve = np.sin(np.pi / 2 * np.minimum(rise, fall)).astype(np.float32)
         middle = np.arange(self.frames) + 0.5
-        there = (middle > in_frames / 2) & (middle < self.frames - out_frames / 2)
+        there = (middle >= in_frames / 2) & (middle < self.frames - out_frames / 2)
         return replace(self, audio=self.audio * curve, laid=self.laid & there)
 
 
