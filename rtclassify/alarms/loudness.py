@@ -163,7 +163,7 @@ class LoudnessMeters:
     def _integrated(self) -> list[float | None]:
         whole = _means(self._sums.sum(axis=1), self._counts.sum(axis=1))
         first = np.ceil((_lufs(whole) + RELATIVE_GATE_LU - ABSOLUTE_GATE_LUFS) / BIN_LU)
-        above = np.arange(BINS) >= first[:, np.newaxis]
+        above = np.arange(BINS) >= np.minimum(first, BINS - 1)[:, np.newaxis]
         counts, sums = (np.einsum("ij,ij->i", above, each) for each in (self._counts, self._sums))
         return _told(_means(sums, counts))
 

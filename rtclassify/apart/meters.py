@@ -18,7 +18,6 @@ from rtclassify.stream import AudioBlock, Legs, Loudness, Samples
 Said = tuple[str, int, int, Line | None, tuple[Legs, ...]]
 """Of a block its channel, its start, how many samples it has, its line and legs."""
 
-
 BEHIND = 10
 """Batches that wait to be measured, at most: half a second of a thousand channels' audio."""
 NICE = 10
