@@ -124,14 +124,24 @@ def test_a_fade_begins_and_ends_a_sound_in_its_middle() -> None:
     assert taught.tolist() == [*range(round(0.25 * FRAMES), round(0.7 * FRAMES))]
 
 
-def test_what_is_silent_is_not_taught() -> None:
+def test_where_nothing_is_everything_is_absent() -> None:
     layers = [Layer(sound(), SPEECH, end=0.4), Layer(sound(1), MUSIC, start=0.6)]
 
     present = mix(layers).present
 
     assert present[:99].tolist() == [[1, 0]] * 99
-    assert present[101:148].tolist() == [[UNHEARD] * 2] * 47
+    assert present[101:148].tolist() == [[0, 0]] * 47
     assert present[151:].tolist() == [[0, 1]] * (FRAMES - 151)
+
+
+def test_a_silent_moment_of_a_sound_is_not_taught() -> None:
+    paused = sound().copy()
+    paused[100:200] = 0
+
+    present = mix([Layer(paused, SPEECH)]).present
+
+    assert present[:100].tolist() == [[1, 0]] * 100
+    assert present[100:200].tolist() == [[UNHEARD, 0]] * 100
 
 
 @pytest.mark.parametrize(("below_db", "heard"), [(10.0, 1.0), (30.0, UNHEARD)])
@@ -154,6 +164,23 @@ def test_windows_are_finite_loud_enough_and_labelled() -> None:
         assert np.all(np.isfinite(made.power))
         assert np.all(made.power > 0)
         assert set(np.unique(made.present)) <= {0.0, 1.0, UNHEARD}
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_voices_and_records_begin_and_end_under_each_other(label: int) -> None:
+    windows = mixer()
+    there = [mix(windows.talk_over()).present[:, label] for _ in range(100)]
+
+    assert any(one[0] == 0 and one[-1] == 1 for one in there)
+    assert any(one[0] == 1 and one[-1] == 0 for one in there)
+
+
+def test_scenes_come_out_of_nothing_and_go_into_it() -> None:
+    windows = mixer()
+    energies = [of_frames(mix(windows.change()).power) for _ in range(100)]
+
+    assert any(one[0] == 0 and one[-1] > 0 for one in energies)
+    assert any(one[0] > 0 and one[-1] == 0 for one in energies)
 
 
 def test_the_same_seed_makes_the_same_windows() -> None:

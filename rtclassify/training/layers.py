@@ -1,8 +1,9 @@
 """Sounds in a window, each with its span, and what is heard when.
 
-A pause inside speech belongs to the speech. What is silent, or what nobody would hear under the
-rest, is not taught: music 30 dB under a voice is not "both". A fade begins or ends a sound in its
-middle, as where programmes are judged.
+A pause inside speech belongs to the speech. Of a sound that is there, what is silent, or what
+nobody would hear under the rest, is not taught: music 30 dB under a voice is not "both". Where a
+sound is not, it is absent, silence included. A fade begins or ends a sound in its middle. All this
+is as where programmes are judged.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Mixture:
     Args:
         power: Shape (frames, bands).
         present: Whether each label is heard in each frame, shape (frames, labels): 1, 0, or
-            `UNHEARD` where it is silent or masked.
+            `UNHEARD` where it is there, but silent or masked.
     """
 
     power: Power
@@ -92,7 +93,7 @@ def mix(layers: Scene) -> Mixture:
                 present[(begun <= middle) & (middle < over), column] = 1.0
                 np.maximum(loudest[:, column], of_frames(sound), out=loudest[:, column])
     audible = around(loudest) >= around(energy[:, None]) * 10 ** (-AUDIBLE_DB / 10)
-    told = (audible | (present == 0)) & ~silent[:, None]
+    told = (audible & ~silent[:, None]) | (present == 0)
     return Mixture(total, np.where(told, present, np.float32(UNHEARD)))
 
 

@@ -21,6 +21,9 @@ OVERLAP_ODDS = 0.15
 BED_ODDS, BED_DB = 0.3, (-50.0, -15.0)
 OVER_MUSIC_DB = (-9.0, 16.0)
 DUCKING_ODDS, DUCKING_DB = 0.4, (2.0, 12.0)
+NOTHING_ODDS, NOTHING_SHARE = 0.3, 0.3
+"""How often a change is to or from nothing, and how long nothing is between two scenes, at most."""
+FADE_SHARE = 0.2
 ROOM_ODDS = 0.2
 """How often a sound was in a room before it is mixed, as a voice in a hall under dry music."""
 
@@ -58,8 +61,8 @@ class Mixer:
             self.speech_in_noise: 0.1,
             self.music_in_noise: 0.06,
             self.layered_music: 0.08,
-            self.change: 0.1,
-            self.talk_over: 0.07,
+            self.change: 0.13,
+            self.talk_over: 0.1,
         }
         if "both" in library.voices:
             odds[self.both] = 0.1
@@ -117,23 +120,24 @@ class Mixer:
 
     def speech_over_music(self) -> Scene:
         """A presenter over a record, often ducking it."""
-        voice, record = self._stretch("speech"), self._music()
-        if happens(self._rng, DUCKING_ODDS):
-            depth_db = self._rng.uniform(*DUCKING_DB)
-            record = replace(record, power=ducked(record.power, voice.power, depth_db))
-        return [voice, quieter(record, self._rng.uniform(*OVER_MUSIC_DB))]
+        return self._over(self._stretch("speech"), self._music())
 
     def talk_over(self) -> Scene:
-        """A presenter who begins or ends within a window of music."""
-        voice, record = self.speech_over_music()
-        at, fade = self._rng.uniform(0.05, 0.95), self._rng.uniform(0.0, 0.05)
-        start, end = (at, 1.0) if happens(self._rng, 0.5) else (0.0, at)
-        return [replace(voice, start=start, end=end, fade_in=fade, fade_out=fade), record]
+        """A presenter over a record, one of which begins or ends within the window."""
+        voice, record = self._stretch("speech"), self._music()
+        if happens(self._rng, 0.5):
+            return self._over(self._part(voice), record)
+        return self._over(voice, self._part(record))
 
     def change(self) -> Scene:
-        """One scene gives way to another: a cut, a crossfade or a moment of nothing."""
+        """One scene gives way to another: a cut, a crossfade or a moment of nothing.
+
+        Now and then there is nothing at all before or after.
+        """
         at = self._rng.uniform(0.05, 0.95)
-        overlap = self._rng.choice([0.0, self._rng.uniform(0, 0.3), -self._rng.uniform(0, 0.15)])
+        overlap = self._rng.choice(
+            [0.0, self._rng.uniform(0, 0.3), -self._rng.uniform(0, NOTHING_SHARE)]
+        )
         fade = max(overlap, self._rng.choice([0.0, 0.02, 0.1]))
         drop_db = self._rng.uniform(-8.0, 8.0)
         before = [replace(a, end=at + overlap / 2, fade_out=fade) for a in self._plain()]
@@ -141,7 +145,24 @@ class Mixer:
             replace(quieter(b, drop_db), start=at - overlap / 2, fade_in=fade)
             for b in self._plain()
         ]
+        if happens(self._rng, NOTHING_ODDS):
+            return before if happens(self._rng, 0.5) else after
         return [*before, *after]
+
+    def _over(self, voice: Layer, record: Layer) -> Scene:
+        """Lay a voice over a record, which is often ducked."""
+        if happens(self._rng, DUCKING_ODDS):
+            depth_db = self._rng.uniform(*DUCKING_DB)
+            record = replace(record, power=ducked(record.power, voice.heard(), depth_db))
+        return [voice, quieter(record, self._rng.uniform(*OVER_MUSIC_DB))]
+
+    def _part(self, layer: Layer) -> Layer:
+        """Let a layer begin or end within the window, at once or with a fade."""
+        at = self._rng.uniform(0.05, 0.95)
+        fade = self._rng.choice([0.0, self._rng.uniform(0.0, FADE_SHARE)])
+        if happens(self._rng, 0.5):
+            return replace(layer, start=at, fade_in=fade)
+        return replace(layer, end=at, fade_out=fade)
 
     def _plain(self) -> Scene:
         return self._scenes[self._rng.choice(4, p=(0.32, 0.34, 0.2, 0.14))]()
