@@ -153,12 +153,12 @@ class Engine:
 
     def _seat(self, channel: str) -> int:
         """Return where a channel's columns are kept; a new channel gets a place of its own."""
-        seat = self._seats.setdefault(channel, len(self._seats))
-        if seat == len(self._starts):
+        if channel not in self._seats:
+            self._seats[channel] = len(self._seats)
             self._starts.append(None)
-        if seat == len(self._columns):
-            self._frames, self._columns = _roomier(self._frames), _roomier(self._columns)
-        return seat
+            if len(self._seats) > len(self._columns):
+                self._frames, self._columns = _roomier(self._frames), _roomier(self._columns)
+        return self._seats[channel]
 
     def _plan(self, windows: Sequence[Window], seats: Sequence[int]) -> list[Sequence[int]]:
         """Say which columns of each window must be computed: the first column of each row."""

@@ -12,6 +12,8 @@ def rounds(channels: Sequence[int]) -> list[list[int]]:
     Args:
         channels: The number of the channel of each piece.
     """
+    if len(set(channels)) == len(channels):
+        return [[*range(len(channels))]] if channels else []
     parted: list[list[int]] = []
     seen: Counter[int] = Counter()
     for place, channel in enumerate(channels):

@@ -63,9 +63,13 @@ class Decimator:
         if len(held) < span:
             self._waiting = held
             return np.empty((0, self._channels), np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(held, span, axis=0)[:: self._step]
-        self._waiting = held[len(windows) * self._step :]
-        made: Samples = np.matmul(self._filter, windows.transpose(0, 2, 1))
+        count = (len(held) - span) // self._step + 1
+        frame, sample = held.strides
+        windows: Samples = np.ndarray(
+            (count, span, self._channels), np.float32, held, 0, (self._step * frame, frame, sample)
+        )
+        self._waiting = held[count * self._step :]
+        made: Samples = np.matmul(self._filter, windows)
         return made.reshape(-1, self._channels)
 
 
