@@ -8,9 +8,7 @@ frames; a window that follows none is made of several rows. What computes is thr
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +21,6 @@ from rtclassify.stream import Samples, Window
 
 BATCH = 64
 """Rows in one call of the network: more gain nothing on a CPU and cost memory."""
-SELDOM = 100_000
-"""Objects that have come and not gone, at which the garbage collector looks for rings of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,21 +174,3 @@ def _roomier(kept: Samples) -> Samples:
 def _batched(graph: Callable[[Samples], Samples], rows: Sequence[Samples] | Samples) -> Samples:
     batches = range(0, len(rows), BATCH)
     return np.concatenate([graph(np.asarray(rows[at : at + BATCH])) for at in batches])
-
-
-@contextmanager
-def loaded_for_good() -> Iterator[None]:
-    """Spare the garbage collector what was loaded: a walk through TensorFlow takes 150 ms.
-
-    It looks at the rest seldom too: what the events of a turn are made of goes as it came, and
-    walking through it takes a fifth of the thinking thread's time at 800 channels.
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(SELDOM, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtclassify import bundle as bundles
-from rtclassify.engine import SELDOM, Engine, loaded_for_good
+from rtclassify.engine import Engine
 from rtclassify.errors import BundleError, UsageError
 from rtclassify.frontends import FRONTENDS, frame_count
 from rtclassify.inference import choose_device
@@ -182,13 +181,3 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(UsageError, match="sees no GPU"):
         choose_device("gpu")
     assert choose_device("auto").startswith("CPU")
-
-
-def test_the_garbage_collector_is_as_it_was_after_labelling() -> None:
-    before = gc.get_threshold(), gc.get_freeze_count()
-
-    with loaded_for_good():
-        assert gc.get_threshold()[0] == SELDOM
-        assert gc.get_freeze_count() > before[1]
-
-    assert (gc.get_threshold(), gc.get_freeze_count()) == before

@@ -117,7 +117,7 @@ class Guard:
 
     def labelled(self, label: Label) -> list[Alarm]:
         """Take the next final label."""
-        if label.captured is None:
+        if label.captured is None or not self._expectations:
             return []
         utc = self._utc(label.captured.clock_s)
         alarms: list[Alarm] = []

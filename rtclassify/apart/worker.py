@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rtclassify.engine import loaded_for_good
 from rtclassify.errors import RtclassifyError, WorkerError
+from rtclassify.memory import loaded_for_good
 from rtclassify.stream import Samples
 
 PATIENCE_S = 5.0
@@ -22,11 +21,6 @@ PATIENCE_S = 5.0
 
 ROOM = 3 << 19
 """Samples that a question may share: half a second of 128 channels at 22,050 Hz, and some."""
-
-KEPT_BYTES = 1 << 28
-"""Memory that is free and yet kept for what comes next."""
-MALLOC_OPTIONS = {-1: KEPT_BYTES, -3: 1 << 25}
-"""`M_TRIM_THRESHOLD` and `M_MMAP_THRESHOLD` of glibc, which moves each unless both are set."""
 
 Answer = Callable[[Any, Samples], Any]
 """Answers a question, which comes with shared audio of shape (ROOM,), valid until it returns."""
@@ -180,22 +174,10 @@ def _work(pipe: Connection, shared: Any, make: Callable[[], Answer]) -> None:
             return
         pipe.send(None)
         audio = _rooms(shared)
-        _keep_memory()
         with loaded_for_good():
             while True:
                 room, question = pipe.recv()
                 pipe.send(answer(question, audio[room]))
-
-
-def _keep_memory() -> None:
-    """Keep what is freed, with a C library that can be told to.
-
-    Megabytes that are given back after each question and asked for with the next come as pages of
-    zeros: two fifths of the time that measuring for alarms took.
-    """
-    with suppress(AttributeError):
-        for option, size in MALLOC_OPTIONS.items():
-            ctypes.CDLL(None).mallopt(option, size)
 
 
 def _rooms(shared: Any) -> Samples:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtclassify.bench.rig import ORDER, Rig, published
-from rtclassify.engine import Engine, loaded_for_good
+from rtclassify.engine import Engine
+from rtclassify.memory import loaded_for_good
 from rtclassify.stream import Label
 
 WARM_UP_S = 1.0

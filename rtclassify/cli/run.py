@@ -153,8 +153,8 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
     from rtclassify.cli.driving import MANY, meters, paced, scoring
     from rtclassify.cli.log import LogSink
     from rtclassify.clock import timekeeping
-    from rtclassify.engine import loaded_for_good
     from rtclassify.loop import run as run_loop
+    from rtclassify.memory import loaded_for_good
     from rtclassify.ring import Wakeup
     from rtclassify.sinks import without_password
     from rtclassify.sinks.wire import Encoder
