@@ -25,10 +25,11 @@ from rtclassify.evaluation.programme import programme
 from rtclassify.evaluation.scoring import frame_scores
 from rtclassify.evaluation.trial import FRAME_S, LABELS, Trial
 from rtclassify.evaluation.truth import continued
+from rtclassify.events import Segment
 from rtclassify.inference import open_engine
 from rtclassify.pipeline import Pipeline
 from rtclassify.segments import Segmenter, name_of
-from rtclassify.stream import AudioBlock, Segment
+from rtclassify.stream import AudioBlock
 
 HYSTERESIS = 0.1
 FLAP_S = 5.0

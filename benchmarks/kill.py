@@ -27,6 +27,7 @@ import zmq
 from rtclassify import loop
 from rtclassify.clock import SystemClock
 from rtclassify.config import JournalSettings, LabelSettings
+from rtclassify.events import StreamInfo
 from rtclassify.pipeline import Pipeline
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.journal import JournalSink
@@ -34,7 +35,7 @@ from rtclassify.sinks.proof import verify
 from rtclassify.sinks.reading import open_for_reading
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
-from rtclassify.stream import AudioBlock, Item, StreamInfo
+from rtclassify.stream import AudioBlock, Item
 from rtclassify.testing import EnvelopeClassifier
 
 MAY_BE_MISSING_S = 1.0

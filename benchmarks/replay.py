@@ -27,11 +27,11 @@ from pathlib import Path
 from rtclassify.client import Gap, subscribe
 from rtclassify.clock import SystemClock
 from rtclassify.config import JournalSettings
+from rtclassify.events import Event, Heartbeat, Label, Level, StreamInfo
 from rtclassify.sinks.journal import QUEUE, JournalSink
 from rtclassify.sinks.replay import ReplayServer
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
-from rtclassify.stream import Event, Heartbeat, Label, Level, StreamInfo
 
 CHANNELS = ("a", "b", "c", "d")
 EPOCH = "00000000"

@@ -20,11 +20,12 @@ import soxr
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
 from rtclassify.engine import Engine
+from rtclassify.events import Label, StreamInfo
 from rtclassify.inference import open_engine
 from rtclassify.pipeline import Pipeline
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sources import demo
-from rtclassify.stream import AudioBlock, Gap, Item, Label, StreamInfo
+from rtclassify.stream import AudioBlock, Gap, Item
 from rtclassify.testing import ManualClock
 
 HOUR_S = 3600

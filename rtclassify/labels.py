@@ -15,22 +15,19 @@ from dataclasses import dataclass
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
-from rtclassify.finals import DecidedHop
-from rtclassify.segments import SILENCES, Change, Segmenter, name_of
-from rtclassify.stream import (
-    CaptureLost,
+from rtclassify.events import (
     CaptureState,
     ChannelStatus,
     Event,
-    Framing,
-    Gap,
     Label,
     Level,
-    Samples,
     Segment,
     Stamp,
     StateChange,
 )
+from rtclassify.finals import DecidedHop
+from rtclassify.segments import SILENCES, Change, Segmenter, name_of
+from rtclassify.stream import CaptureLost, Framing, Gap, Samples
 
 DITHERED_ZERO = 2.5 / 32768
 """Peak up to which audio counts as digital zero: 16-bit dither stays within two steps."""

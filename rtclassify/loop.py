@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from rtclassify.clock import Clock
+from rtclassify.events import Event, Heartbeat, Sink
 from rtclassify.pipeline import Pipeline
 from rtclassify.ring import Wakeup
-from rtclassify.stream import Event, Heartbeat, Item, Sink, Source
+from rtclassify.stream import Item, Source
 
 HEARTBEAT_S = 1.0
 TURN_S = 0.1

@@ -15,19 +15,16 @@ import numpy as np
 from rtclassify.alarms.readings import Reading
 from rtclassify.alarms.watch import Watch
 from rtclassify.config import LabelSettings
+from rtclassify.events import ChannelStatus, Event, Heartbeat, Label
 from rtclassify.finals import Finals
 from rtclassify.labels import Labeller
 from rtclassify.stream import (
     AudioBlock,
     CaptureLost,
-    ChannelStatus,
     Classifier,
-    Event,
     Framing,
     Gap,
-    Heartbeat,
     Item,
-    Label,
     Opened,
     Samples,
     Window,

@@ -8,7 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from rtclassify.stream import Event, Item, Samples, Window
+from rtclassify.events import Event
+from rtclassify.stream import Item, Samples, Window
 
 LOUD = 0.5
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.alarms.readings import Reading
 from rtclassify.alarms.watch import Watch
+from rtclassify.events import Alarm, Loudness
 from rtclassify.sources import Tap
 from rtclassify.sources.convert import Converter
-from rtclassify.stream import Alarm, AudioBlock, Loudness, Samples
+from rtclassify.stream import AudioBlock, Samples
 from rtclassify.testing import ManualClock
 
 RATE, STEP = 16_000, 8_000

@@ -8,7 +8,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from rtclassify.alarm_kinds import EXPECTED, KINDS, Limits
-from rtclassify.stream import (
+from rtclassify.events import (
     Alarm,
     CaptureState,
     ChannelStatus,

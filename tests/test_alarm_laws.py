@@ -17,20 +17,11 @@ from rtclassify.alarms.readings import Meters
 from rtclassify.alarms.watch import Watch
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
+from rtclassify.events import Alarm, Event, Heartbeat
 from rtclassify.pipeline import Pipeline
 from rtclassify.sources import Tap
 from rtclassify.sources.convert import Converter
-from rtclassify.stream import (
-    Alarm,
-    AudioBlock,
-    CaptureLost,
-    Event,
-    Gap,
-    Heartbeat,
-    Item,
-    Opened,
-    Samples,
-)
+from rtclassify.stream import AudioBlock, CaptureLost, Gap, Item, Opened, Samples
 from rtclassify.testing import EnvelopeClassifier, ManualClock
 
 LINE = Line(0.0, 50.0, float(RATE), 0.002)

@@ -27,7 +27,8 @@ from rtclassify.cli.driving import MANY
 from rtclassify.clock import Line
 from rtclassify.engine import Engine
 from rtclassify.errors import BundleError, WorkerError
-from rtclassify.stream import AudioBlock, Loudness, Window
+from rtclassify.events import Loudness
+from rtclassify.stream import AudioBlock, Window
 
 CHANNELS = ("a", "b")
 LINE = Line(0.0, 5.0, RATE, 0.001)

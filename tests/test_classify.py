@@ -24,7 +24,8 @@ from rtclassify.cli.labelling import label
 from rtclassify.cli.output import opened
 from rtclassify.cli.recording import Recording
 from rtclassify.errors import SinkError, SourceError
-from rtclassify.stream import AudioBlock, Item, Segment
+from rtclassify.events import Segment
+from rtclassify.stream import AudioBlock, Item
 from rtclassify.testing import EnvelopeClassifier
 
 RATE = 1_000

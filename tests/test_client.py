@@ -34,11 +34,11 @@ from rtclassify.client import (
 )
 from rtclassify.config import JournalSettings
 from rtclassify.errors import UsageError
+from rtclassify.events import Event, Heartbeat, Stamp
 from rtclassify.sinks.journal import JournalSink
 from rtclassify.sinks.replay import ReplayServer
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
-from rtclassify.stream import Event, Heartbeat, Stamp
 from rtclassify.testing import ManualClock
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ import pytest
 from rtclassify.alarm_kinds import EXPECTED
 from rtclassify.alarm_settings import AlarmSettings, Expected, parse_alarms
 from rtclassify.alarms.guard import Guard
-from rtclassify.stream import Alarm, Label, Level, Stamp
+from rtclassify.events import Alarm, Label, Level, Stamp
 
 RATE = 8_000
 MONDAY = datetime(2026, 3, 16, tzinfo=UTC)

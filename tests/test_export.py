@@ -22,8 +22,8 @@ from test_reports import command, refused
 
 from rtclassify.cli.export import SegmentName
 from rtclassify.cli.formats import SEGMENT_FORMATS
+from rtclassify.events import Segment
 from rtclassify.reports.segments import segments
-from rtclassify.stream import Segment
 
 Told = list[tuple[float, float, str]]
 LENGTH_S = 303.0

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from test_laws import RATE, block, events_of, labels_of, mishaps, pipeline, programmes
 
 from rtclassify.config import LabelSettings
+from rtclassify.events import StateChange
 from rtclassify.pipeline import Pipeline
 from rtclassify.segments import SILENCES
-from rtclassify.stream import AudioBlock, Item, Samples, StateChange, Window
+from rtclassify.stream import AudioBlock, Item, Samples, Window
 from rtclassify.testing import EnvelopeClassifier
 
 

@@ -26,6 +26,7 @@ from test_run import started
 
 from rtclassify.config import JournalSettings
 from rtclassify.errors import SinkError
+from rtclassify.events import Event, Heartbeat
 from rtclassify.sinks import journal as sinks_journal
 from rtclassify.sinks.chain import CHAIN, Entry
 from rtclassify.sinks.journal import JournalSink
@@ -34,7 +35,6 @@ from rtclassify.sinks.proof import verify
 from rtclassify.sinks.reading import open_for_reading
 from rtclassify.sinks.wire import Encoder, JournalState
 from rtclassify.sinks.zmq import ZmqSink
-from rtclassify.stream import Event, Heartbeat
 from rtclassify.testing import ManualClock
 
 NAMED = {"model": "envelope@" + "0" * 64, "config": "1" * 64}

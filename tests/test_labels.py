@@ -9,22 +9,11 @@ import pytest
 
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
+from rtclassify.events import Event, Label, Segment, Stamp, StateChange
 from rtclassify.labels import DITHERED_ZERO, Labeller, measure
 from rtclassify.pipeline import Pipeline
 from rtclassify.segments import name_of
-from rtclassify.stream import (
-    AudioBlock,
-    CaptureLost,
-    Event,
-    Framing,
-    Gap,
-    Item,
-    Label,
-    Samples,
-    Segment,
-    Stamp,
-    StateChange,
-)
+from rtclassify.stream import AudioBlock, CaptureLost, Framing, Gap, Item, Samples
 from rtclassify.testing import EnvelopeClassifier
 
 RATE = 100

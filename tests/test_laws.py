@@ -14,23 +14,12 @@ from hypothesis import strategies as st
 from rtclassify.clock import Line
 from rtclassify.config import LabelSettings
 from rtclassify.errors import SourceError
+from rtclassify.events import Event, Heartbeat, Label, Segment, StreamInfo
 from rtclassify.loop import run
 from rtclassify.pipeline import Begin, Pipeline
 from rtclassify.ring import Wakeup
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import (
-    AudioBlock,
-    CaptureLost,
-    Event,
-    Gap,
-    Heartbeat,
-    Item,
-    Label,
-    Samples,
-    Segment,
-    StreamInfo,
-    Window,
-)
+from rtclassify.stream import AudioBlock, CaptureLost, Gap, Item, Samples, Window
 from rtclassify.testing import EnvelopeClassifier, ManualClock, MemorySink, ScriptedSource
 from rtclassify.windower import KEPT_HOPS, Windower
 

@@ -16,17 +16,9 @@ from stream_events import alarm, label
 
 from rtclassify.cli.log import JournalFormatter, LogSink, TerminalFormatter
 from rtclassify.config import LabelSettings
+from rtclassify.events import ChannelStatus, Event, Heartbeat, Level, Segment, Stamp, StateChange
 from rtclassify.pipeline import Pipeline
-from rtclassify.stream import (
-    AudioBlock,
-    ChannelStatus,
-    Event,
-    Heartbeat,
-    Level,
-    Segment,
-    Stamp,
-    StateChange,
-)  # fmt: skip
+from rtclassify.stream import AudioBlock
 from rtclassify.testing import EnvelopeClassifier, ManualClock
 
 RATE = 100

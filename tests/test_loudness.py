@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from alarm_audio import RATE, STEP, heard, noise, sine, stereo, watch
 
-from rtclassify.stream import AudioBlock, Loudness, Samples
+from rtclassify.events import Loudness
+from rtclassify.stream import AudioBlock, Samples
 
 WITHIN_LU = 0.1
 

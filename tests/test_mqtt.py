@@ -19,11 +19,11 @@ from rigs.mosquitto import PASSWORD, USER, Broker
 from stream_events import INFO, label, one_of_each, status
 
 from rtclassify.errors import DependencyError, SinkError
+from rtclassify.events import Event, Heartbeat, StateChange
 from rtclassify.sinks import mqtt as sinks_mqtt
 from rtclassify.sinks import open_sink, without_password
 from rtclassify.sinks.mqtt import MqttSink
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import Event, Heartbeat, StateChange
 from rtclassify.testing import ManualClock
 
 pytestmark = pytest.mark.rig

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from rtclassify.config import LabelSettings, Settings
 from rtclassify.errors import ConfigError
+from rtclassify.events import Segment
 from rtclassify.loop import run
 from rtclassify.pipeline import Pipeline
 from rtclassify.ring import Wakeup
 from rtclassify.service import Notifier, Service
-from rtclassify.stream import AudioBlock, Segment
+from rtclassify.stream import AudioBlock
 from rtclassify.testing import EnvelopeClassifier, ManualClock, MemorySink, ScriptedSource
 
 LONG_S = 20.0

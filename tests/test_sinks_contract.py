@@ -14,12 +14,12 @@ from stream_events import INFO, label, one_of_each
 from stream_schema import KINDS, strict_validator
 
 from rtclassify.errors import SinkError
+from rtclassify.events import Sink, Stamp
 from rtclassify.sinks import SINKS, open_sink
 from rtclassify.sinks.message import Message, decode
 from rtclassify.sinks.mqtt import MqttSink
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
-from rtclassify.stream import Sink, Stamp
 from rtclassify.testing import ManualClock
 
 Receive = Callable[[Sink, int], list[Message]]

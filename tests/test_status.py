@@ -21,11 +21,11 @@ from stream_events import INFO, label, labels, status
 
 from rtclassify.clock import Timekeeping
 from rtclassify.errors import SinkError
+from rtclassify.events import Heartbeat, Label, Level, Stamp
 from rtclassify.sinks.http import LONGEST_REQUEST, PATIENCE_S, Answer, HttpServer
 from rtclassify.sinks.metrics import Metrics
 from rtclassify.sinks.status import StatusSink
 from rtclassify.sinks.wire import Encoder, JournalState
-from rtclassify.stream import Heartbeat, Label, Level, Stamp
 from rtclassify.testing import ManualClock
 
 LONG_S = 20.0

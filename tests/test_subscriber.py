@@ -20,11 +20,11 @@ import zmq
 from stream_events import INFO, label, one_of_each
 
 from rtclassify.errors import SinkError, UsageError
+from rtclassify.events import Event
 from rtclassify.sinks import zmq as sinks_zmq
 from rtclassify.sinks.message import Message
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import Subscription, ZmqSink
-from rtclassify.stream import Event
 from rtclassify.testing import ManualClock
 
 ROOT = Path(__file__).parent.parent

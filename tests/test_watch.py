@@ -25,9 +25,9 @@ from stream_events import INFO, alarm, events, label, one_of_each, status
 
 from rtclassify.cli.board import Board
 from rtclassify.cli.screen import render
+from rtclassify.events import Event, Heartbeat, Level, Segment, Stamp, StateChange
 from rtclassify.sinks.wire import Encoder, JournalState
 from rtclassify.sinks.zmq import ZmqSink
-from rtclassify.stream import Event, Heartbeat, Level, Segment, Stamp, StateChange
 from rtclassify.testing import ManualClock
 
 ADDRESS = "tcp://127.0.0.1:5565"

@@ -16,9 +16,9 @@ from stream_events import INFO, alarm, events, label, labels, one_of_each, statu
 from stream_schema import SCHEMA, strict_validator, validator
 
 from rtclassify.clock import Timekeeping
+from rtclassify.events import Event, Heartbeat, Label, Level, Loudness, Segment, Stamp, StateChange
 from rtclassify.sinks.message import Message, decode
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import Event, Heartbeat, Label, Level, Loudness, Segment, Stamp, StateChange
 from rtclassify.testing import ManualClock
 
 

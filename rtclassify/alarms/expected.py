@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from rtclassify.alarm_settings import DAY_MIN, DAYS, Expected
-from rtclassify.stream import Label
+from rtclassify.events import Label
 
 HEARD_SHARE = 0.5
 """Less than this of the minutes heard says nothing about them."""

@@ -14,7 +14,8 @@ from rtclassify.alarms.loop import EVERY_STEPS
 from rtclassify.alarms.monitor import Figure, Monitor, Turn
 from rtclassify.alarms.readings import FIGURES, Reading
 from rtclassify.clock import Line
-from rtclassify.stream import Alarm, Label, Opened, Stamp
+from rtclassify.events import Alarm, Label, Stamp
+from rtclassify.stream import Opened
 
 AT_ONCE = Limits(None, 0.0, None, 0.0)
 NEVER_HEARD, UNEXPLAINED = "no audio yet", "the source does not say why"

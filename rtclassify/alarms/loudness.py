@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rtclassify.events import Loudness
 from rtclassify.overlap import Numbers
-from rtclassify.stream import Loudness
 
 Energies = NDArray[np.float64]
 

@@ -17,10 +17,11 @@ from rtclassify.alarms.loop import LoopFinders
 from rtclassify.alarms.loudness import CELL_S, STEP_CELLS, Energies, LoudnessMeters, k_weighting
 from rtclassify.alarms.steps import Step, Stepper
 from rtclassify.clock import Line
+from rtclassify.events import Loudness
 from rtclassify.labels import DITHERED_ZERO
 from rtclassify.overlap import Numbers
 from rtclassify.rounds import rounds
-from rtclassify.stream import AudioBlock, Legs, Loudness, Samples
+from rtclassify.stream import AudioBlock, Legs, Samples
 
 Spectra = NDArray[np.complexfloating]
 Figures = NDArray[np.float64]

@@ -9,7 +9,8 @@ from typing import Protocol
 from rtclassify.alarm_settings import AlarmSettings
 from rtclassify.alarms.guard import Guard
 from rtclassify.alarms.readings import Meters, Reading
-from rtclassify.stream import Alarm, AudioBlock, Loudness
+from rtclassify.events import Alarm, Loudness
+from rtclassify.stream import AudioBlock
 
 
 class Measuring(Protocol):

@@ -13,7 +13,8 @@ from rtclassify.alarms.readings import Meters, Reading
 from rtclassify.apart.worker import Answer, Asked, Worker, batches, parted
 from rtclassify.clock import Line
 from rtclassify.errors import WorkerError
-from rtclassify.stream import AudioBlock, Legs, Loudness, Samples
+from rtclassify.events import Loudness
+from rtclassify.stream import AudioBlock, Legs, Samples
 
 Said = tuple[str, int, int, Line | None, tuple[Legs, ...]]
 """Of a block its channel, its start, how many samples it has, its line and legs."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from rtclassify.bench.rig import ORDER, Rig, published
 from rtclassify.engine import Engine
+from rtclassify.events import Label
 from rtclassify.memory import loaded_for_good
-from rtclassify.stream import Label
 
 WARM_UP_S = 1.0
 """Audio before measuring, besides a window."""

@@ -18,12 +18,13 @@ from rtclassify.bench.stopwatch import Stopwatch
 from rtclassify.clock import Line, SystemClock
 from rtclassify.config import LabelSettings
 from rtclassify.engine import Engine, Graphs
+from rtclassify.events import Event, StreamInfo
 from rtclassify.pipeline import Pipeline
 from rtclassify.sinks.wire import Encoder
 from rtclassify.sinks.zmq import ZmqSink
 from rtclassify.sources import Tap
 from rtclassify.sources.convert import Converter
-from rtclassify.stream import Event, Item, Samples, StreamInfo, Window
+from rtclassify.stream import Item, Samples, Window
 
 NATIVE = 48_000
 BLOCK = 2_048

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rtclassify.apart.network import EngineApart
     from rtclassify.config import Settings
     from rtclassify.engine import Engine
+    from rtclassify.events import StreamInfo
     from rtclassify.pipeline import Begin
-    from rtclassify.stream import StreamInfo
 
 MANY = 128
 """Channels from which on the network and the meters get a process each: see `rtclassify.apart`."""

@@ -10,8 +10,9 @@ import numpy as np
 from rtclassify.cli.recording import Recording
 from rtclassify.config import LabelSettings
 from rtclassify.errors import UsageError
+from rtclassify.events import Event, Label, Segment
 from rtclassify.pipeline import Pipeline
-from rtclassify.stream import AudioBlock, Classifier, Event, Item, Label, Samples, Segment
+from rtclassify.stream import AudioBlock, Classifier, Item, Samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -148,7 +148,7 @@ def _answers(channels: Iterable[Sequence[Piece]]) -> list[str]:
 def _write(
     writer: Format, channels: Mapping[str, Sequence[Piece]], start_ms: int, length: int
 ) -> None:
-    from rtclassify.stream import Segment
+    from rtclassify.events import Segment
 
     writer.head()
     for name, pieces in channels.items():

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rich.console import Console
 
-from rtclassify.stream import Label, Segment
+from rtclassify.events import Label, Segment
 
 
 class Format:

@@ -18,7 +18,7 @@ from rich.text import Text
 from rtclassify.cli.colours import colour_of
 from rtclassify.cli.format_base import Format
 from rtclassify.cli.interchange import Jams, Rttm, TextGrid
-from rtclassify.stream import Label, Segment
+from rtclassify.events import Label, Segment
 
 
 class JsonLines(Format):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rtclassify import __version__
 from rtclassify.cli.format_base import Format
-from rtclassify.stream import Segment
+from rtclassify.events import Segment
 
 JAMS_VERSION = "0.3.5"
 

@@ -17,10 +17,11 @@ from rtclassify.cli.output import delivering
 from rtclassify.cli.recording import Recording
 from rtclassify.clock import SystemClock
 from rtclassify.config import LabelSettings
+from rtclassify.events import Event, Label, Segment
 from rtclassify.loop import run
 from rtclassify.pipeline import Pipeline
 from rtclassify.ring import Wakeup
-from rtclassify.stream import Classifier, Event, Label, Segment
+from rtclassify.stream import Classifier
 
 
 def label(

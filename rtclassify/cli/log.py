@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self, TextIO
 
 from rtclassify.clock import Clock
+from rtclassify.events import Alarm, Event, Heartbeat, Label, Segment, Stamp, StateChange
 from rtclassify.segments import SILENCES
-from rtclassify.stream import Alarm, Event, Heartbeat, Label, Segment, Stamp, StateChange
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from rtclassify.cli.colours import colour_of
 from rtclassify.cli.excerpt import Excerpt
 from rtclassify.cli.formats import clock_time
+from rtclassify.events import Label
 from rtclassify.frontends import Frontend, frame_count
-from rtclassify.stream import Label, Samples
+from rtclassify.stream import Samples
 
 COLUMNS = 1_600
 """Columns of a picture that eyes can tell apart; longer audio is thinned out to these."""

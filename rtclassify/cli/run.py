@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from rtclassify.alarms.watch import Measuring, Watch
     from rtclassify.cli.driving import Model
     from rtclassify.clock import Clock
+    from rtclassify.events import Sink, StreamInfo
     from rtclassify.keys import ServerKeys
     from rtclassify.service import Service
     from rtclassify.sinks.wire import Encoder
-    from rtclassify.stream import Sink, Source, StreamInfo
+    from rtclassify.stream import Source
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
 
@@ -245,8 +246,8 @@ def _info(settings: Settings) -> StreamInfo:
     import secrets
 
     from rtclassify.description import describe, find
+    from rtclassify.events import StreamInfo
     from rtclassify.labels import NAMES_WITHOUT_ANSWER
-    from rtclassify.stream import StreamInfo
 
     said = describe(find(settings.model))
     hop = said.hop_samples(settings.hop_s)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtclassify.errors import DependencyError, SinkError
+from rtclassify.events import Sink
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import Sink
 
 if TYPE_CHECKING:
     from rtclassify.keys import ServerKeys

@@ -22,9 +22,9 @@ from typing import Any, Self
 from urllib.error import HTTPError
 
 from rtclassify.alarm_settings import AlarmSettings
+from rtclassify.events import Event
 from rtclassify.sinks.message import Message
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import Event
 
 QUEUE = 100
 TIMEOUT_S = 10.0

@@ -23,11 +23,11 @@ from typing import Self
 from rtclassify.clock import Clock
 from rtclassify.config import JournalSettings
 from rtclassify.errors import SinkError
+from rtclassify.events import Event
 from rtclassify.sinks.chain import Entry
 from rtclassify.sinks.ledger import Ledger
 from rtclassify.sinks.locks import sole_owner
 from rtclassify.sinks.wire import Encoder, JournalState
-from rtclassify.stream import Event
 
 QUEUE = 20_000
 """Messages that wait for the disk, some 10 MB: an hour of one channel."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from rtclassify.errors import SinkError
+from rtclassify.events import Event
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import Event
 
 
 class JsonlSink:

@@ -18,8 +18,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from rtclassify import __version__
+from rtclassify.events import CaptureState, ChannelStatus, Label
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import CaptureState, ChannelStatus, Label
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

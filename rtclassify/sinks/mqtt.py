@@ -22,11 +22,11 @@ from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
 
 from rtclassify.errors import SinkError
+from rtclassify.events import Event
 from rtclassify.sinks import without_password
 from rtclassify.sinks.discovery import discovery
 from rtclassify.sinks.message import Message
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import Event
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from rtclassify.clock import Clock
 from rtclassify.errors import SinkError
+from rtclassify.events import ChannelStatus, Event, Heartbeat, Label
 from rtclassify.sinks.http import Answer, HttpServer
 from rtclassify.sinks.metrics import Metrics
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import ChannelStatus, Event, Heartbeat, Label
 
 BACKLOG = 16
 STALLED_S = 10.0

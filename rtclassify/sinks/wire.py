@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rtclassify.clock import Clock, Timekeeping
-from rtclassify.sinks.message import VERSION, Message
-from rtclassify.stream import (
+from rtclassify.events import (
     Alarm,
     ChannelStatus,
     Event,
@@ -26,6 +25,7 @@ from rtclassify.stream import (
     StateChange,
     StreamInfo,
 )
+from rtclassify.sinks.message import VERSION, Message
 
 Fields = dict[str, Any]
 

@@ -21,11 +21,11 @@ import zmq
 from rtclassify.checks import HIGHEST_PORT
 from rtclassify.curve import Handshake, doorkeeper, identify, secure
 from rtclassify.errors import SinkError, UsageError
+from rtclassify.events import Event
 from rtclassify.keys import ClientKeys, ServerKeys
 from rtclassify.sinks.locks import sole_owner
 from rtclassify.sinks.message import Message, decode
 from rtclassify.sinks.wire import Encoder
-from rtclassify.stream import Event
 
 QUEUE = 10_000
 """Messages that wait for one subscriber, some 5 MB, before the newest are dropped."""
