@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rtclassify.alarm_kinds import KINDS, Limits
 from rtclassify.alarm_settings import Expected
-from rtclassify.cli.run import alarms_of, read_settings
+from rtclassify.cli.parts import alarms_of
+from rtclassify.cli.run import read_settings
 from rtclassify.config import ChannelSettings, LabelSettings, Settings, load, parse
 from rtclassify.errors import ConfigError
 

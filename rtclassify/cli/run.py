@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,18 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtclassify.alarm_settings import AlarmSettings
-from rtclassify.config import CHANNEL_NAME, ChannelSettings, Device, Runtime, Settings, load, parse
+from rtclassify.config import CHANNEL_NAME, Device, Runtime, Settings, load, parse
 from rtclassify.errors import ConfigError, RtclassifyError
 
 if TYPE_CHECKING:
-    from rtclassify.alarms.watch import Measuring, Watch
     from rtclassify.cli.driving import Model
     from rtclassify.clock import Clock
-    from rtclassify.events import Sink, StreamInfo
-    from rtclassify.keys import ServerKeys
     from rtclassify.service import Service
-    from rtclassify.sinks.wire import Encoder
     from rtclassify.stream import Source
 
 DEFAULT_FILES = (Path("rtclassify.toml"), Path("/etc/rtclassify.toml"))
@@ -115,6 +109,7 @@ def read_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 
 def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
     """Serve one epoch after the other: the next one begins when settings are reloaded."""
+    from rtclassify.cli import parts
     from rtclassify.cli.driving import Model
     from rtclassify.clock import SystemClock
     from rtclassify.service import Notifier, Service
@@ -125,7 +120,8 @@ def _listen(config: Path | None, flags: Mapping[str, Any]) -> None:
 
     def reread() -> Settings:
         settings = read_settings(config, flags)
-        _sinks(settings, Encoder(_info(settings), clock), clock)  # refuses what cannot be
+        encoder = Encoder(parts.stream_info(settings), clock)
+        parts.make_sinks(settings, encoder, clock)  # refuses what cannot be
         for key in ("device", "runtime"):
             said, was = getattr(settings, key), getattr(first, key)
             if said != was:
@@ -151,6 +147,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
     after it, because there would be a gigabyte of audio to catch up with.
     """
     from rtclassify import pipeline
+    from rtclassify.cli import parts
     from rtclassify.cli.driving import MANY, meters, paced, scoring
     from rtclassify.cli.log import LogSink
     from rtclassify.clock import timekeeping
@@ -161,20 +158,20 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
     from rtclassify.sinks.wire import Encoder
     from rtclassify.sources import open_sources, staggered
 
-    info = _info(settings)
-    channels = _found(settings.channels)
+    info = parts.stream_info(settings)
+    channels = parts.found(settings.channels)
     wakeup = Wakeup()
     with ExitStack() as stack:
         encoder = Encoder(info, clock)
         encoder.timekeeping = timekeeping
-        sinks = [stack.enter_context(sink) for sink in _sinks(settings, encoder, clock)]
+        sinks = [stack.enter_context(sink) for sink in parts.make_sinks(settings, encoder, clock)]
         if settings.journal.path:
-            sinks.append(_keep(stack, settings, encoder, clock))
+            sinks.append(parts.open_journal(stack, settings, encoder, clock))
         sinks.append(LogSink(clock, rate=info.rate, show=service.show))
         phases = staggered(channels, info.hop)
         sources = open_sources(
-            channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True, piece=_piece(info),
-            phases=phases,
+            channels, rate=info.rate, clock=clock, wakeup=wakeup, live=True,
+            piece=parts.piece(info), phases=phases,
         )  # fmt: skip
         if len(channels) < MANY:
             _enter(stack, sources)
@@ -185,7 +182,7 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
         measuring = stack.enter_context(meters(names, info.rate))
         if len(channels) >= MANY:
             _enter(stack, sources)
-        watch = _watch(channels, settings, info, clock, measuring)
+        watch = parts.watch(channels, settings, info, clock, measuring)
         begin = stack.enter_context(scoring(engine))
         thinking = pipeline.Pipeline(
             engine, names, settings.labels, watch, phases=phases, begin=begin
@@ -199,104 +196,3 @@ def _serve(settings: Settings, *, service: Service, clock: Clock, model: Model) 
 def _enter(stack: ExitStack, sources: Sequence[Source]) -> None:
     for source in sources:
         stack.enter_context(source)
-
-
-def _piece(info: StreamInfo) -> int:
-    """Return the samples in which live audio is taken: a label or a reading ends with each."""
-    return math.gcd(info.hop, info.window, info.rate // 2)
-
-
-def _keep(stack: ExitStack, settings: Settings, encoder: Encoder, clock: Clock) -> Sink:
-    """Open the journal and the socket at which it answers."""
-    from rtclassify.description import describe, find
-    from rtclassify.sinks.journal import JournalSink
-    from rtclassify.sinks.replay import ReplayServer
-
-    said = describe(find(settings.model))
-    named = {"model": f"{said.name}@{said.digest}", "config": settings.digest}
-    journal = stack.enter_context(JournalSink(settings.journal, encoder, clock, named=named))
-    path, epoch = Path(settings.journal.path), encoder.info.epoch
-    replay = ReplayServer(settings.replay, path, epoch=epoch, keys=_keys(settings))
-    stack.enter_context(replay)
-    log.info("the journal is %s, and answers on %s", settings.journal.path, replay.address)
-    return journal
-
-
-def _watch(
-    channels: Sequence[ChannelSettings],
-    settings: Settings,
-    info: StreamInfo,
-    clock: Clock,
-    meters: Measuring,
-) -> Watch:
-    from rtclassify.alarms.watch import Watch
-
-    kinds = {channel.name: alarms_of(channel, settings) for channel in channels}
-    return Watch(kinds, rate=info.rate, utc=clock.utc, meters=meters)
-
-
-def alarms_of(channel: ChannelSettings, settings: Settings) -> AlarmSettings:
-    """Return what raises alarms on `channel`."""
-    kinds = settings.alarms.kinds if channel.alarms is None else channel.alarms
-    return replace(settings.alarms, kinds=kinds)
-
-
-def _info(settings: Settings) -> StreamInfo:
-    """Describe the stream to come from what the bundle says; loads no TensorFlow."""
-    import secrets
-
-    from rtclassify.description import describe, find
-    from rtclassify.events import StreamInfo
-    from rtclassify.labels import NAMES_WITHOUT_ANSWER
-
-    said = describe(find(settings.model))
-    hop = said.hop_samples(settings.hop_s)
-    told = (*said.labels, *NAMES_WITHOUT_ANSWER)
-    for rule in settings.alarms.expected:
-        if rule.label not in told:
-            raise ConfigError(
-                f"alarms.expected.label = {rule.label!r} is nothing that {said.tag} tells; choose "
-                f"one of {', '.join(told)}."
-            )
-    return StreamInfo(secrets.token_hex(4), said.tag, said.labels, said.rate, said.window, hop)
-
-
-def _sinks(settings: Settings, encoder: Encoder, clock: Clock) -> list[Sink]:
-    """Make the sinks that the settings name, not yet entered, and refuse what cannot be one."""
-    from rtclassify.sinks import open_sink
-
-    keys = _keys(settings)
-    sinks = [open_sink(to, encoder, keys) for to in (settings.publish, *settings.sinks)]
-    if settings.status:
-        from rtclassify.sinks.status import StatusSink
-
-        sinks.append(StatusSink(settings.status, encoder, clock))
-    if settings.alarms.command or settings.alarms.webhook:
-        from rtclassify.sinks.deliveries import open_deliveries
-
-        sinks.append(open_deliveries(settings.alarms, encoder))
-    return sinks
-
-
-def _keys(settings: Settings) -> ServerKeys | None:
-    """Read the keys that sockets ask for; None where they ask for none."""
-    from rtclassify.keys import server_keys
-
-    addresses = [settings.publish, *settings.sinks]
-    if settings.journal.path:
-        addresses.append(settings.replay)
-    return server_keys(settings.security, addresses)
-
-
-def _found(channels: Sequence[ChannelSettings]) -> list[ChannelSettings]:
-    """Decide what ``auto`` means here."""
-    if all(channel.source != "auto" for channel in channels):
-        return list(channels)
-    from rtclassify.sources.soundcard import default_input_exists
-
-    here = "soundcard:default" if default_input_exists() else "demo"
-    if here == "demo":
-        log.info("there is no sound card here, so the built-in demo programme plays")
-    else:
-        log.info("listening to the default sound card")
-    return [replace(c, source=here) if c.source == "auto" else c for c in channels]
