@@ -13,6 +13,8 @@ import pytest
 import zmq
 from rigs.systemd import GUARDED, ROOT, SETTINGS, STATUS, Machine, booted
 
+from rtclassify.apart.meters import NICE
+from rtclassify.cli.driving import MANY
 from rtclassify.keys import client_keys
 from rtclassify.sinks.zmq import Subscription
 
@@ -163,11 +165,24 @@ def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_comes_back(machine: Ma
     assert machine.said("Watchdog timeout")
 
 
+def test_processes_that_many_channels_have_work_inside_the_sandbox(machine: Machine) -> None:
+    head, channel, _ = SETTINGS.split("[[channel]]\n")
+    many = "".join(f"[[channel]]\n{channel.replace('main', f'c{n}')}" for n in range(MANY))
+    machine.settings(f'runtime = "litert"\n{head}{many}')
+    machine.run("systemctl", "restart", "rtclassify")
+
+    await_label(machine)
+    family = machine.run("sh", "-c", f"cat /proc/{machine.known('MainPID')}/task/*/children")
+    nices = [machine.run("cat", f"/proc/{pid}/stat").split()[18] for pid in family.split()]
+    assert {"0", str(NICE)} <= set(nices)
+    assert not machine.said("has ended (exit code")
+
+
 def test_a_stop_closes_what_is_open_and_is_a_success(machine: Machine) -> None:
     before = len(machine.said("closed after"))
     await_label(machine)
     machine.run("systemctl", "stop", "rtclassify")
 
-    assert len(machine.said("closed after")) == before + 1
+    assert len(machine.said("closed after")) == before + MANY
     assert machine.known("Result") == "success"
     assert machine.known("ExecMainStatus") == "0"

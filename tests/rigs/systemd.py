@@ -169,7 +169,8 @@ def _install(files: Path, bundle: Path) -> list[str]:
     (home / ".venv/pyvenv.cfg").write_text(f"home = {inside}/bin\n")
     command = home / ".venv/bin/rtclassify"
     command.write_text(
-        "#!/opt/rtclassify/.venv/bin/python\nfrom rtclassify.cli import main\nmain()\n"
+        "#!/opt/rtclassify/.venv/bin/python\nfrom rtclassify.cli import main\n"
+        'if __name__ == "__main__":\n    main()\n'
     )
     command.chmod(0o755)
     Machine(files, 0).settings(SETTINGS)
