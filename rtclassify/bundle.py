@@ -92,6 +92,7 @@ def save(
     frontend: Frontend,
     network: Network,
     labels: tuple[str, ...],
+    tails_s: tuple[float, ...],
     data: Mapping[str, Any],
     metrics: Mapping[str, Any],
     card: str,
@@ -104,6 +105,7 @@ def save(
         frontend: The front end that it was trained with.
         network: The network that built it.
         labels: What each score answers.
+        tails_s: For how long each answer outlasts what it is of, in the mean.
         data: Where the training data came from.
         metrics: How training ended; ``metrics["scores"]`` are the headline figures.
         card: The model card, in Markdown.
@@ -118,6 +120,7 @@ def save(
         path=path,
         name=path.name,
         labels=labels,
+        tails_s=tails_s,
         rate=frontend.rate,
         window=frontend.window,
         hop=max(1, round(DEFAULT_HOP_S * frontend.rate / grid.cell)) * grid.cell,

@@ -12,6 +12,7 @@ IEEE Transactions on Information Theory 13(2), 1967.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -33,15 +34,18 @@ class Decoder:
 
     Args:
         channels: How many there are.
-        labels: Scores of a cell.
+        tails: For how many cells each answer outlasts what it is of.
         threshold: Probability that is evidence neither of yes nor of no.
         cell_s: Seconds in a cell.
     """
 
-    def __init__(self, channels: int = 1, *, labels: int, threshold: float, cell_s: float) -> None:
+    def __init__(
+        self, channels: int = 1, *, tails: Sequence[int], threshold: float, cell_s: float
+    ) -> None:
         self._even = math.log(threshold / (1 - threshold))
         self._price = SURE * WORTH_S / cell_s
-        self._states = np.array([*product([False, True], repeat=labels)])
+        self._tails = tails
+        self._states = np.array([*product([False, True], repeat=len(tails))])
         self._behind = np.zeros((channels, len(self._states)))
 
     def reset(self, channel: int = 0) -> None:
@@ -62,7 +66,8 @@ class Decoder:
         """
         path = np.zeros((final, len(channels)), int)
         if final:
-            p = np.clip(answers.swapaxes(0, 1), 1e-9, 1 - 1e-9)
+            heard = without_tails(answers, self._tails)
+            p = np.clip(heard.swapaxes(0, 1), 1e-9, 1 - 1e-9)
             odds = np.clip(np.log(p / (1 - p)) - self._even, -SURE, SURE)
             worse = odds @ self._states.T
             worse -= worse.max(axis=2, keepdims=True)
@@ -109,3 +114,21 @@ class Decoder:
         """Let each state be no farther behind the best one than a change costs."""
         best: Answers = scores.max(axis=1, keepdims=True)
         return np.maximum(scores - best, -self._price)
+
+
+def without_tails(answers: Answers, tails: Sequence[int]) -> Answers:
+    """Let a yes count as far as it holds for its answer's tail, which is heard after the end.
+
+    Args:
+        answers: Probabilities of cells, shape (..., cells, labels).
+        tails: Cells, of each label.
+
+    Returns:
+        The least of each answer and of those in its tail, as far as they are known.
+    """
+    least = answers.copy()
+    for label, tail in enumerate(tails):
+        for later in range(1, min(tail, answers.shape[-2] - 1) + 1):
+            mine = least[..., :-later, label]
+            np.minimum(mine, answers[..., later:, label], out=mine)
+    return least

@@ -31,6 +31,7 @@ class Description:
         path: The bundle's folder.
         name: Its name, as subscribers see it.
         labels: What each score answers.
+        tails_s: For how long each answer outlasts what it is of, in the mean, in seconds.
         rate: Samples per second.
         window: Samples in a window.
         hop: Samples from one window to the next, unless told otherwise.
@@ -49,6 +50,7 @@ class Description:
     path: Path
     name: str
     labels: tuple[str, ...]
+    tails_s: tuple[float, ...]
     rate: int
     window: int
     hop: int
@@ -141,8 +143,9 @@ def describe(path: Path) -> Description:
         )
     names = {f.name for f in fields(Description)} - {"path", "digest"}
     try:
+        said.setdefault("tails_s", [0.0] * len(said["labels"]))
         kept = {name: said[name] for name in names}
-        kept["labels"] = tuple(kept["labels"])
+        kept["labels"], kept["tails_s"] = tuple(kept["labels"]), tuple(kept["tails_s"])
         kept["probe"] = tuple(tuple(row) for row in kept["probe"])
         return Description(path=path, digest=kept["files"]["model.keras"], **kept)
     except (KeyError, TypeError) as error:

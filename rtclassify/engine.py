@@ -63,6 +63,7 @@ class Engine:
         self.runs_on = runs_on
         self.name = description.tag
         self.labels = description.labels
+        self.tails_s = description.tails_s
         self.rate = description.rate
         self.window = grid.window
         self.hop = hop

@@ -52,13 +52,13 @@ class Finals:
 
     Args:
         channels: How many there are; they are called by number.
-        labels: Scores of a cell.
+        tails_s: For how long each answer outlasts what it is of.
         framing: How the classifier cuts audio.
         settings: How long hops wait, and what is a yes.
     """
 
     def __init__(
-        self, channels: int, labels: int, framing: Framing, settings: LabelSettings
+        self, channels: int, tails_s: Sequence[float], framing: Framing, settings: LabelSettings
     ) -> None:
         self._hop_cells = framing.hop // framing.cell
         lag = round(settings.final_after_s * framing.rate / framing.hop)
@@ -67,13 +67,14 @@ class Finals:
             cells=framing.window // framing.cell,
             hop=self._hop_cells,
             lag=min(lag, framing.window // framing.hop - 1),
-            labels=labels,
+            labels=len(tails_s),
         )
+        cell_s = framing.cell / framing.rate
         self._decoder = Decoder(
             channels,
-            labels=labels,
+            tails=[round(tail_s / cell_s) for tail_s in tails_s],
             threshold=settings.threshold,
-            cell_s=framing.cell / framing.rate,
+            cell_s=cell_s,
         )
 
     def add(self, channels: Numbers, scores: Samples) -> list[list[DecidedHop]]:

@@ -80,7 +80,7 @@ class Pipeline:
             )
             for name in channels
         }
-        self._finals = Finals(len(channels), len(classifier.labels), framing, settings)
+        self._finals = Finals(len(channels), classifier.tails_s, framing, settings)
         self._labellers = {
             name: Labeller(name, classifier.labels, framing, settings) for name in channels
         }

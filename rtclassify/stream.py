@@ -171,6 +171,10 @@ class Classifier(Protocol):
         """What each score answers."""
 
     @property
+    def tails_s(self) -> tuple[float, ...]:
+        """For how long each answer outlasts what it is of, in the mean, in seconds."""
+
+    @property
     def rate(self) -> int:
         """Samples per second of the windows."""
 

@@ -108,6 +108,7 @@ class EnvelopeClassifier:
 
     name = "envelope@000000000000"
     labels = ("speech", "music")
+    tails_s = (0.0, 0.0)
 
     def __init__(
         self, *, rate: int = 100, window: int = 500, hop: int = 50, cell: int = 10

@@ -59,6 +59,16 @@ def test_a_bundle_reads_back_as_what_was_written(made: Path) -> None:
     np.testing.assert_array_equal(bundle.scores(audio), again.scores(audio))
 
 
+def test_tails_are_read_back_and_bundles_of_before_there_were_any_have_none(copy: Path) -> None:
+    rewrite(copy, tails_s=[0.2, 0.5])
+    assert bundles.load(copy).description.tails_s == (0.2, 0.5)
+
+    said = json.loads((copy / "bundle.json").read_text())
+    del said["tails_s"]
+    (copy / "bundle.json").write_text(json.dumps(said))
+    assert bundles.load(copy).description.tails_s == (0.0, 0.0)
+
+
 def test_a_changed_byte_is_found(copy: Path) -> None:
     model = copy / "model.keras"
     data = bytearray(model.read_bytes())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rtclassify.decoding import SURE, WORTH_S, Decoder
+from rtclassify.decoding import SURE, WORTH_S, Decoder, without_tails
 from rtclassify.overlap import Answers
 
 CELL_S = 0.1
@@ -21,7 +21,7 @@ class One(Decoder):
     """Decides the cells of one channel."""
 
     def __init__(self, labels: int = 1, *, threshold: float = 0.5) -> None:
-        super().__init__(labels=labels, threshold=threshold, cell_s=CELL_S)
+        super().__init__(tails=[0] * labels, threshold=threshold, cell_s=CELL_S)
 
     def of(self, answers: Answers, *, final: int) -> NDArray[np.bool_]:
         """Decide cells, shape (cells, labels)."""
@@ -89,6 +89,26 @@ def test_a_boundary_is_where_the_evidence_turns() -> None:
     assert decided.tolist() == [False] * 40 + [True] * 40
 
 
+def test_what_outlasts_its_cause_ends_earlier_and_begins_where_it_begins() -> None:
+    decoder = Decoder(tails=[3], threshold=0.5, cell_s=CELL_S)
+    answers = column((0.1, 40), (0.9, 40), (0.1, 40))
+
+    (decided,) = decoder.decide(np.zeros(1, int), answers[np.newaxis], final=len(answers))
+
+    assert np.flatnonzero(decided[:, 0]).tolist() == [*range(40, 77)]
+
+
+@given(tails=st.lists(st.integers(0, 9), min_size=2, max_size=2), cells=st.integers(1, 12))
+def test_a_yes_counts_as_far_as_it_holds_for_its_tail(tails: list[int], cells: int) -> None:
+    answers = np.random.default_rng(cells).random((3, cells, 2))
+
+    least = without_tails(answers, tails)
+
+    for channel, cell, label in product(range(3), range(cells), range(2)):
+        tail = answers[channel, cell : cell + tails[label] + 1, label]
+        assert least[channel, cell, label] == tail.min()
+
+
 def test_later_cells_count_though_they_are_not_final() -> None:
     doubtful = column((0.0, 20), (0.55, 5))
 
@@ -123,7 +143,7 @@ def test_two_answers_that_change_at_once_are_one_change() -> None:
 def test_channels_do_not_meddle_with_each_other() -> None:
     rng = np.random.default_rng(0)
     answers = np.repeat(rng.random((3, 8, 2)), 9, axis=1)
-    decoder = Decoder(3, labels=2, threshold=0.5, cell_s=CELL_S)
+    decoder = Decoder(3, tails=[0, 0], threshold=0.5, cell_s=CELL_S)
 
     together = decoder.decide(np.arange(3), answers, final=50)
 

@@ -41,7 +41,7 @@ def untrained(
     model = network.build(frames=frames, bands=frontend.bands, labels=2)
     bundles.save(
         path, model=model, frontend=frontend, network=network, labels=("speech", "music"),
-        data={}, metrics={}, card="untrained",
+        tails_s=(0.0, 0.0), data={}, metrics={}, card="untrained",
     )  # fmt: skip
     return path
 

@@ -154,7 +154,7 @@ def decided_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) 
     path = tmp_path_factory.mktemp("bundles") / "decided"
     bundle.save(
         path, model=known.model, frontend=known.frontend, network=known.network,
-        labels=("speech", "music"), data={}, metrics={}, card="decided",
+        labels=("speech", "music"), tails_s=(0.0, 0.0), data={}, metrics={}, card="decided",
     )  # fmt: skip
     return path
 

@@ -25,6 +25,7 @@ class _Facts(NamedTuple):
     runs_on: str
     name: str
     labels: tuple[str, ...]
+    tails_s: tuple[float, ...]
     rate: int
     window: int
     hop: int
@@ -51,7 +52,7 @@ class EngineApart:
         self._starts: dict[str, int] = {}
         facts: _Facts = self._worker.ask(None).wait()
         self.runs_on, self.name, self.labels = facts.runs_on, facts.name, facts.labels
-        self.rate, self.window = facts.rate, facts.window
+        self.tails_s, self.rate, self.window = facts.tails_s, facts.rate, facts.window
         self.hop, self.cell, self._news = facts.hop, facts.cell, facts.news
 
     def __enter__(self) -> Self:

@@ -43,7 +43,7 @@ class WholeWindows:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.name, self.labels = engine.name, engine.labels
+        self.name, self.labels, self.tails_s = engine.name, engine.labels, engine.tails_s
         self.rate, self.window = engine.rate, engine.window
         self.hop, self.cell = engine.hop, engine.cell
 

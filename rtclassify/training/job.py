@@ -16,8 +16,10 @@ import tensorflow as tf
 from rtclassify import __version__, bundle, frontends, networks
 from rtclassify.corpus.dataset import LABELS
 from rtclassify.description import find
+from rtclassify.evaluation.programme import PROGRAMME
 from rtclassify.frontends import Frontend
 from rtclassify.networks import Network
+from rtclassify.stream import Samples
 from rtclassify.training import article, calibrate, evaluate, fit, material, report
 from rtclassify.training.average import Weights
 from rtclassify.training.board import Board
@@ -92,7 +94,11 @@ def run(job: Job, watcher: Watcher) -> str:
         model.set_weights(halfway(before, model.get_weights()))
     temperatures = _calibrate(model, frontend, network, fed) if recipe.calibrated else {}
     probabilities = scores(model, frontend, fed.validation.audio)
-    metrics = evaluate.measure(fed.validation, probabilities) | {"temperatures": temperatures}
+    tails_s = dict.fromkeys(LABELS, 0.0)
+    if recipe.calibrated:
+        tails_s = _tails_s(frontend, network, fed, probabilities)
+    metrics = evaluate.measure(fed.validation, probabilities)
+    metrics |= {"temperatures": temperatures, "tails_s": tails_s}
     metrics |= _circumstances(job, recipe, history, history.earlier_s + time.monotonic() - begun)
     data = _provenance(job, sides, frontend.rate)
     bundle.save(
@@ -101,6 +107,7 @@ def run(job: Job, watcher: Watcher) -> str:
         frontend=frontend,
         network=network,
         labels=LABELS,
+        tails_s=tuple(tails_s.values()),
         data=data,
         metrics=metrics,
         card=report.card(job.out.name, metrics, data, job.command),
@@ -184,6 +191,18 @@ def _calibrate(
     found = calibrate.temperatures(scores(model, frontend, held.audio), truth)
     calibrate.apply(model, found)
     return dict(zip(LABELS, found, strict=True))
+
+
+def _tails_s(
+    frontend: Frontend, network: Network, fed: Material, probabilities: Samples
+) -> dict[str, float]:
+    """Measure in programmes for how many seconds each answer outlasts what it is of."""
+    held = fed.validation
+    within = np.array(held.conditions) == PROGRAMME
+    truth = at_places(held.present, places(frontend, network, probabilities.shape[1]))
+    found = calibrate.tails(probabilities[within], truth[within])
+    column_s = bundle.grid_of(frontend, network).cell / frontend.rate
+    return {label: columns * column_s for label, columns in zip(LABELS, found, strict=True)}
 
 
 def _recipe(job: Job) -> Recipe:

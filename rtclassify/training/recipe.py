@@ -25,7 +25,7 @@ class Recipe:
         keep_best: Whether the best epoch's weights are kept rather than the last one's.
         averaging: How slowly the mean of the weights, which is what is kept, follows them; 0 keeps
             the weights themselves.
-        calibrated: Whether the answers get a temperature each when all is done.
+        calibrated: Whether the answers get a temperature and a tail each when all is done.
     """
 
     learning_rate: float

@@ -170,19 +170,21 @@ stopped by: {metrics["stopped"]}. Made by
 ## Limits
 
 - Recordings like those above are what it knows; anything else is a guess until measured.
-- {_calibration(metrics["temperatures"])}
+- {_calibration(metrics["temperatures"], metrics["tails_s"])}
 - Validation windows come from few sources; a figure from 20 windows is uncertain by several
   points.
 """
 
 
-def _calibration(temperatures: Mapping[str, float]) -> str:
+def _calibration(temperatures: Mapping[str, float], tails_s: Mapping[str, float]) -> str:
     if not temperatures:
         return "The probabilities are not calibrated: they rank, and one half is a fair threshold."
     each = ", ".join(f"{label} {found:.2f}" for label, found in temperatures.items())
+    longer = ", ".join(f"{label} {tail_s:.1f} s" for label, tail_s in tails_s.items())
     return (
         f"The probabilities are calibrated on what was held out (temperatures: {each}); on other\n"
-        "  audio they are as sure as they were there."
+        "  audio they are as sure as they were there. What ends is heard a little longer\n"
+        f"  ({longer}), which final labels take off."
     )
 
 
