@@ -65,10 +65,7 @@ def made(table: Path, cache: Path, rate: int, seconds: float) -> Trial:
     """Make a programme of the recordings that are held out."""
     found = recordings.find(table, "val")
     audio, _ = Cache(cache, rate).take([clips[0].path for clips in found], lambda _: None)
-    kinds: dict[str, list[tuple[str, NDArray[np.int16]]]] = {}
-    for trial in recordings.trials(found, audio, rate):
-        kinds.setdefault(suite.kind_of(trial), []).append((trial.source, trial.audio))
-    kinds.pop(suite.MIXED, None)
+    kinds = suite.by_kind(recordings.trials(found, audio, rate))
     return programme(kinds, rate, seconds=seconds, seed=0)
 
 

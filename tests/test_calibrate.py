@@ -40,21 +40,22 @@ def test_what_is_not_judged_does_not_count() -> None:
     assert calibrate.temperatures(said, truth) == pytest.approx([1.0] * 2, rel=0.06)
 
 
-def test_a_tail_is_how_much_longer_an_answer_lasts() -> None:
+def test_a_tail_is_how_much_later_an_answer_ends() -> None:
     rng = np.random.default_rng(0)
-    truth = np.repeat(rng.integers(0, 2, (50, 4, 2)), 12, axis=1).astype(np.float32)
-    said = np.where(truth == 1, 0.9, 0.1).astype(np.float32)
-    for label, tail in enumerate((0, 3)):
-        for later in range(1, tail + 1):
-            late = np.where(truth[:, :-later, label] == 1, 0.9, 0.1)
-            said[:, later:, label] = np.maximum(said[:, later:, label], late)
-    truth[::3, ::5] = UNHEARD
+    truth = np.repeat(rng.integers(0, 2, (100, 2)), 30, axis=0).astype(np.float32)
+    late = np.stack([truth[:, 0], np.maximum.reduce([np.roll(truth[:, 1], n) for n in range(4)])])
+    said = np.where(late.T == 1, 0.9, 0.1).astype(np.float32)
+    truth[::7] = UNHEARD
 
     assert calibrate.tails(said, truth) == [0, 3]
 
 
-def test_without_programmes_there_are_no_tails() -> None:
-    assert calibrate.tails(*np.empty((2, 0, 47, 2), np.float32)) == [0, 0]
+def test_an_answer_that_ends_early_has_no_tail_nor_has_one_without_an_end() -> None:
+    truth = np.repeat(np.array([[1, 1], [0, 1]], np.float32), 30, axis=0)
+    said = np.full_like(truth, 0.9)
+    said[25:, 0] = 0.1
+
+    assert calibrate.tails(said, truth) == [0, 0]
 
 
 def test_a_calibrated_model_says_the_same_but_less_surely() -> None:

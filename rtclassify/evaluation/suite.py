@@ -89,6 +89,15 @@ def kind_of(trial: Trial) -> str:
     return "both" if len(present) > 1 else "".join(present) or "other"
 
 
+def by_kind(recordings: Iterable[Trial]) -> Recordings:
+    """Return the audio of recordings in which nothing begins or ends, by kind, with its source."""
+    audio: dict[str, list[tuple[str, Stored]]] = defaultdict(list)
+    for trial in recordings:
+        audio[kind_of(trial)].append((trial.source, trial.audio))
+    audio.pop(MIXED, None)
+    return audio
+
+
 def under(trial: Trial, kind: str, condition: str, seed: int) -> Trial:
     """Return a trial with that done to its audio; its truth stays."""
     if condition == CLEAN:

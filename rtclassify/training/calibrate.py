@@ -16,14 +16,15 @@ import numpy as np
 
 from rtclassify.decoding import without_tails
 from rtclassify.evaluation.trial import UNHEARD
+from rtclassify.evaluation.truth import Counts, Mask, continued
 from rtclassify.overlap import Answers
 from rtclassify.stream import Samples
 from rtclassify.training.step import THRESHOLD
 
 TRIED = np.geomspace(0.25, 4.0, 129)
 SURE = 1e-6
-LONGEST_TAIL = 8
-"""Columns."""
+NEAR, LONGEST_TAIL = 20, 8
+"""In columns: how far from a beginning or an end it is looked, and what is tried."""
 
 
 def temperatures(probabilities: Samples, truth: Samples) -> list[float]:
@@ -47,21 +48,31 @@ def temperatures(probabilities: Samples, truth: Samples) -> list[float]:
 def tails(probabilities: Samples, truth: Samples) -> list[int]:
     """Return for how many columns each answer outlasts what it is of, in the mean.
 
-    That is what has to be taken off for the fewest errors, missed and false alike.
+    That is what has to be taken off for the fewest errors around beginnings and ends, missed and
+    false alike.
 
     Args:
-        probabilities: Of windows in which things begin and end, shape (n, columns, labels).
+        probabilities: Of a programme, shape (columns, labels).
         truth: Of the same shape, with `UNHEARD`.
     """
     found = []
-    for label in range(truth.shape[-1]):
-        present, answers = truth[..., label], probabilities[..., [label]].astype(np.float64)
+    for label, held in enumerate((continued(truth) == 1).T):
+        near = _near(np.flatnonzero(np.diff(held)), len(held))
+        present, answers = truth[:, label], probabilities[:, [label]].astype(np.float64)
         errors = [
-            _balanced_error(without_tails(answers, [tail])[..., 0], present)
+            _balanced_error(without_tails(answers, [tail])[near, 0], present[near])
             for tail in range(LONGEST_TAIL + 1)
         ]
         found.append(int(np.argmin(errors)))
     return found
+
+
+def _near(changes: Counts, columns: int) -> Mask:
+    """Say of each column whether one of the changes is near."""
+    near = np.zeros(columns, bool)
+    for change in changes.tolist():
+        near[max(0, change - NEAR) : change + NEAR] = True
+    return near
 
 
 def _balanced_error(answers: Answers, present: Samples) -> float:

@@ -6,7 +6,7 @@ their way to the air, mixed, and in programmes, of every source alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rtclassify.corpus.dataset import Heard
 from rtclassify.corpus.decode import Stored
 from rtclassify.evaluation import recordings, suite
+from rtclassify.evaluation.programme import programme
 from rtclassify.evaluation.trial import CLEAN, UNHEARD, Trial, frame_samples
 from rtclassify.stream import Samples
 from rtclassify.training.step import THRESHOLD
@@ -24,6 +25,8 @@ from rtclassify.training.step import THRESHOLD
 MINUTES = 1.5
 """Of each source in each condition."""
 PROGRAMMES = 3
+LONGEST_S = 3600.0
+"""Of a programme in which it is measured how long answers outlast what they are of."""
 CLEAR = 0.2
 """Whole windows are judged if each answer holds in at most so much of them, or in all the rest."""
 AS_RECORDED = {CLEAN, *suite.UNALTERED.values()}
@@ -49,16 +52,27 @@ class Validation:
 
 def draw(heard: Sequence[Heard], rate: int, window: int, *, seed: int) -> Validation:
     """Draw validation windows; the same recordings and seed give the same windows."""
+    whole = _untouched(heard, rate)
+    trials = suite.trials(whole, seed=seed, minutes=MINUTES, programmes=PROGRAMMES)
+    rows = [row for trial in trials for row in _windows(trial, window)]
+    cut, present, sources, conditions = zip(*rows, strict=True)
+    return Validation(np.stack(cut), np.stack(present), sources, conditions)
+
+
+def on_air(heard: Sequence[Heard], rate: int, *, seed: int) -> Trial:
+    """Make a programme of recordings, as long as they are but at most `LONGEST_S`."""
+    seconds = min(LONGEST_S, sum(len(samples) for _, samples in heard) / rate)
+    kinds = suite.by_kind(_untouched(heard, rate))
+    return programme(kinds, rate, seconds=seconds, seed=[seed, PROGRAMMES + 1])
+
+
+def _untouched(heard: Sequence[Heard], rate: int) -> Iterator[Trial]:
     alone, audio = [], {}
     for number, (clip, samples) in enumerate(heard):
         path = Path(f"{clip.path} {number}")
         alone.append([replace(clip, path=path, start_s=0.0, end_s=None)])
         audio[path] = samples
-    whole = recordings.trials(alone, audio, rate)
-    trials = suite.trials(whole, seed=seed, minutes=MINUTES, programmes=PROGRAMMES)
-    rows = [row for trial in trials for row in _windows(trial, window)]
-    cut, present, sources, conditions = zip(*rows, strict=True)
-    return Validation(np.stack(cut), np.stack(present), sources, conditions)
+    return recordings.trials(alone, audio, rate)
 
 
 def _windows(trial: Trial, window: int) -> list[tuple[Stored, Samples, str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from rtclassify import __version__, bundle, frontends, networks
-from rtclassify.corpus.dataset import LABELS
+from rtclassify.corpus.dataset import LABELS, Heard
 from rtclassify.description import find
-from rtclassify.evaluation.programme import PROGRAMME
+from rtclassify.evaluation.trial import frame_samples
 from rtclassify.frontends import Frontend
 from rtclassify.networks import Network
-from rtclassify.stream import Samples
 from rtclassify.training import article, calibrate, evaluate, fit, material, report
 from rtclassify.training.average import Weights
 from rtclassify.training.board import Board
@@ -65,6 +65,9 @@ UNFINISHED = "unfinished.npz"
 FINE = 0.2
 """Beginning from a trained model, the share of the learning rate that is used."""
 
+INNER = 0.25, 0.75
+"""What of a window has heard enough to both sides, as shares of it."""
+
 
 def run(job: Job, watcher: Watcher) -> str:
     """Train, evaluate and save; return the sentence that says how good the model is.
@@ -96,7 +99,7 @@ def run(job: Job, watcher: Watcher) -> str:
     probabilities = scores(model, frontend, fed.validation.audio)
     tails_s = dict.fromkeys(LABELS, 0.0)
     if recipe.calibrated:
-        tails_s = _tails_s(frontend, network, fed, probabilities)
+        tails_s = _tails_s(model, frontend, network, sides["val"], job.wanted.seed)
     metrics = evaluate.measure(fed.validation, probabilities)
     metrics |= {"temperatures": temperatures, "tails_s": tails_s}
     metrics |= _circumstances(job, recipe, history, history.earlier_s + time.monotonic() - begun)
@@ -194,14 +197,22 @@ def _calibrate(
 
 
 def _tails_s(
-    frontend: Frontend, network: Network, fed: Material, probabilities: Samples
+    model: keras.Model, frontend: Frontend, network: Network, held: Sequence[Heard], seed: int
 ) -> dict[str, float]:
-    """Measure in programmes for how many seconds each answer outlasts what it is of."""
-    held = fed.validation
-    within = np.array(held.conditions) == PROGRAMME
-    truth = at_places(held.present, places(frontend, network, probabilities.shape[1]))
-    found = calibrate.tails(probabilities[within], truth[within])
-    column_s = bundle.grid_of(frontend, network).cell / frontend.rate
+    """Measure in a programme for how many seconds each answer outlasts what it is of.
+
+    Windows overlap by half; of each the columns around its middle count.
+    """
+    trial = evaluate.on_air(held, frontend.rate, seed=seed)
+    window, half = frontend.window, frontend.window // 2
+    windows = np.lib.stride_tricks.sliding_window_view(trial.audio, window)[::half]
+    middles = places(frontend, network, model.output_shape[1])
+    inner = (middles >= INNER[0]) & (middles < INNER[1])
+    heard = np.arange(len(windows))[:, np.newaxis] * half + middles[inner] * window
+    truth = trial.truth[(heard.ravel() / frame_samples(frontend.rate)).astype(int)]
+    answers = scores(model, frontend, windows)[:, inner].reshape(truth.shape)
+    column_s = half / frontend.rate / np.count_nonzero(inner)
+    found = calibrate.tails(answers, truth)
     return {label: columns * column_s for label, columns in zip(LABELS, found, strict=True)}
 
 
