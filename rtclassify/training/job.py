@@ -213,7 +213,10 @@ def _tails_s(
     answers = scores(model, frontend, windows)[:, inner].reshape(truth.shape)
     column_s = half / frontend.rate / np.count_nonzero(inner)
     found = calibrate.tails(answers, truth)
-    return {label: columns * column_s for label, columns in zip(LABELS, found, strict=True)}
+    return {
+        label: round(float(columns * column_s), 3)
+        for label, columns in zip(LABELS, found, strict=True)
+    }
 
 
 def _recipe(job: Job) -> Recipe:
