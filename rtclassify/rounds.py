@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 
@@ -12,13 +11,12 @@ def rounds(channels: Sequence[int]) -> list[list[int]]:
     Args:
         channels: The number of the channel of each piece.
     """
-    if len(set(channels)) == len(channels):
-        return [[*range(len(channels))]] if channels else []
     parted: list[list[int]] = []
-    seen: Counter[int] = Counter()
+    turns: dict[int, int] = {}
     for place, channel in enumerate(channels):
-        if seen[channel] == len(parted):
+        turn = turns.get(channel, 0)
+        if turn == len(parted):
             parted.append([])
-        parted[seen[channel]].append(place)
-        seen[channel] += 1
+        parted[turn].append(place)
+        turns[channel] = turn + 1
     return parted
