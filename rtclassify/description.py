@@ -143,9 +143,9 @@ def describe(path: Path) -> Description:
         )
     names = {f.name for f in fields(Description)} - {"path", "digest"}
     try:
-        said.setdefault("tails_s", [0.0] * len(said["labels"]))
+        said["tails_s"] = _tails_s(said)
         kept = {name: said[name] for name in names}
-        kept["labels"], kept["tails_s"] = tuple(kept["labels"]), tuple(kept["tails_s"])
+        kept["labels"] = tuple(kept["labels"])
         kept["probe"] = tuple(tuple(row) for row in kept["probe"])
         return Description(path=path, digest=kept["files"]["model.keras"], **kept)
     except (KeyError, TypeError) as error:
@@ -153,6 +153,15 @@ def describe(path: Path) -> Description:
             f"{path} is not a whole bundle: bundle.json lacks or garbles {error}; "
             "train it again or take a whole copy."
         ) from error
+
+
+def _tails_s(said: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the tail of each label; in bundles of before there were any, there are none."""
+    labels = said["labels"]
+    tails_s = tuple(said.get("tails_s", [0.0] * len(labels)))
+    if len(tails_s) != len(labels):
+        raise KeyError("tails_s")
+    return tails_s
 
 
 def check_files(description: Description) -> None:

@@ -69,6 +69,15 @@ def test_tails_are_read_back_and_bundles_of_before_there_were_any_have_none(copy
     assert bundles.load(copy).description.tails_s == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("tails_s", [[0.2], [0.2, 0.5, 0.1], None])
+def test_tails_that_are_not_one_for_each_answer_are_refused(
+    copy: Path, tails_s: list[float] | None
+) -> None:
+    rewrite(copy, tails_s=tails_s)
+
+    assert "is not a whole bundle" in refusal(copy)
+
+
 def test_a_changed_byte_is_found(copy: Path) -> None:
     model = copy / "model.keras"
     data = bytearray(model.read_bytes())
