@@ -95,11 +95,11 @@ def run(job: Job, watcher: Watcher) -> str:
         )
     if job.init:
         model.set_weights(halfway(before, model.get_weights()))
-    temperatures = _calibrate(model, frontend, network, fed) if recipe.calibrated else {}
-    probabilities = scores(model, frontend, fed.validation.audio)
-    tails_s = dict.fromkeys(LABELS, 0.0)
+    temperatures, tails_s = dict[str, float](), dict.fromkeys(LABELS, 0.0)
     if recipe.calibrated:
+        temperatures = _calibrate(model, frontend, network, fed)
         tails_s = _tails_s(model, frontend, network, sides["val"], job.wanted.seed)
+    probabilities = scores(model, frontend, fed.validation.audio)
     metrics = evaluate.measure(fed.validation, probabilities)
     metrics |= {"temperatures": temperatures, "tails_s": tails_s}
     metrics |= _circumstances(job, recipe, history, history.earlier_s + time.monotonic() - begun)

@@ -22,8 +22,9 @@ BED_ODDS, BED_DB = 0.3, (-50.0, -15.0)
 OVER_MUSIC_DB = (-9.0, 16.0)
 DUCKING_ODDS, DUCKING_DB = 0.4, (2.0, 12.0)
 NOTHING_ODDS, NOTHING_SHARE = 0.3, 0.3
-"""How often a change is to or from nothing, and how long nothing is between two scenes, at most."""
+"""How often a change is to or from nothing; of a window, how long nothing parts scenes at most."""
 FADE_SHARE = 0.2
+"""How long a voice or a record fades that begins or ends over the other, at most."""
 ROOM_ODDS = 0.2
 """How often a sound was in a room before it is mixed, as a voice in a hall under dry music."""
 
