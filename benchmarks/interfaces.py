@@ -1,6 +1,6 @@
 """``rtclassify run`` on interfaces that are not there, for benchmarks/thousand.py.
 
-A thread plays the part of the cards: it delivers blocks of 2,048 frames at 48 kHz to the rings, as
+A thread plays the part of the cards: it delivers blocks of 4,096 frames at 48 kHz to the rings, as
 PortAudio's callbacks do. The programme is ten seconds of the demo, another part on each input.
 All else is the daemon as it is.
 
@@ -34,7 +34,7 @@ from rtclassify.sources.soundcard import CardFit
 from rtclassify.stream import Item, Samples
 
 BLOCK_S = BLOCK / RATE
-PROGRAMME_BLOCKS = 234
+PROGRAMME_BLOCKS = 117
 APART = 41_011
 """Frames between what neighbouring inputs play."""
 

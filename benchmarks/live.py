@@ -179,7 +179,7 @@ def report(measured: Measured) -> None:
     print(f"samples that a channel lost: {measured.lost[0]} before its first label, at most"
           f" {measured.lost[1]} since")  # fmt: skip
     print(f"a block of the card is {BLOCK / RATE * 1000:.0f} ms of that")
-    print(f"share of one core: {measured.share:.1%}; peak memory {measured.peak_mb:.0f} MB")
+    print(f"share of one core: {measured.share:.2%}; peak memory {measured.peak_mb:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from rtclassify.ring import Wakeup
 from rtclassify.stream import Item, Source
 
 HEARTBEAT_S = 1.0
-TURN_S = 0.1
+TURN_S = 0.25
 ENOUGH = 128
 """Items of a batch: a core has them at hand, and who is behind catches up in steps as small."""
 

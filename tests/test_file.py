@@ -18,7 +18,7 @@ import soundfile
 from rtclassify.errors import SourceError
 from rtclassify.ring import Wakeup
 from rtclassify.sources import Request, Tap
-from rtclassify.sources.file import FileSource
+from rtclassify.sources.file import READ_S, FileSource
 from rtclassify.stream import AudioBlock, Gap, Item, Samples
 from rtclassify.testing import ManualClock
 
@@ -270,11 +270,11 @@ def test_a_live_recording_is_paced_by_the_clock(tmp_path: Path) -> None:
 
 def test_progress_can_be_shown(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
-    soundfile.write(path, sound(25.0), RATE)
+    soundfile.write(path, sound(70.0), RATE)
     with source(path) as recording:
-        assert recording.duration_s == 25.0
+        assert recording.duration_s == 70.0
         seen = []
         while not recording.ended:
             recording.read()
             seen.append(recording.position_s)
-    assert seen == [10.0, 20.0, 25.0]
+    assert seen == [READ_S, 2 * READ_S, 70.0]

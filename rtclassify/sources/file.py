@@ -15,7 +15,8 @@ from rtclassify.sources.decoder import Piece
 from rtclassify.sources.recording import Recording, open_recording
 from rtclassify.stream import Item
 
-READ_S = 10.0
+READ_S = 32.0
+"""64 hops of half a second: fewer cost the engine more each, more cost memory."""
 LIVE_BLOCK_S = 0.05
 LIVE_ERROR_S = 0.001
 SHORTFALL_S = 0.5
@@ -88,7 +89,7 @@ class FileSource:
         self._open.close()
 
     def read(self) -> list[Item]:
-        """Return the next ten seconds, or when live what has become due.
+        """Return the next `READ_S`, or when live what has become due.
 
         Raises:
             SourceError: If the recording turns out to be unreadable.

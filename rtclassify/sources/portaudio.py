@@ -21,9 +21,8 @@ from rtclassify.sources.cards import PORTAUDIO_MISSING, Card, find_card, list_ca
 from rtclassify.sources.live import Capture
 from rtclassify.stream import Samples
 
-BLOCK = 2048
-"""Frames in a block, 43 ms at 48 kHz: each costs a callback and a turn of the loop, whatever its
-size, and sound servers deliver smaller ones in pairs anyway."""
+BLOCK = 4096
+"""Frames in a block, 85 ms at 48 kHz: each wakes a core for a callback, whatever its size."""
 
 RATE = 48_000
 """What cards and sound servers run at; PortAudio's own default is 44,100 for all that take it."""
