@@ -7,17 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from av.audio.stream import AudioStream
+from av.packet import Packet
 
 from rtclassify.errors import SourceError
 from rtclassify.ring import Wakeup
 from rtclassify.sources import Request, Tap
+from rtclassify.sources.decoder import Decoder
 from rtclassify.sources.file import READ_S, FileSource
 from rtclassify.stream import AudioBlock, Gap, Item, Samples
 from rtclassify.testing import ManualClock
@@ -65,6 +69,35 @@ def encoded(folder: Path, name: str, *options: str) -> Path:
     path = folder / name
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(plain), *options, str(path)], check=True)
     return path
+
+
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_packets_that_are_gathered_hold_all_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, breaks_off: bool
+) -> None:
+    path = str(encoded(tmp_path, "a.mp3"))
+    with Decoder(path, name="it") as decoder:
+        whole = [piece.frames for piece in decoder]
+    packets = Decoder.packets
+
+    def broken(decoder: Decoder) -> Iterator[Packet[AudioStream]]:
+        yield from packets(decoder)
+        raise SourceError("it broke off")
+
+    if breaks_off:
+        monkeypatch.setattr(Decoder, "packets", broken)
+    heard: list[Samples] = []
+    counts: list[int] = []
+    with (
+        Decoder(path, name="it") as decoder,
+        pytest.raises(SourceError) if breaks_off else nullcontext(),
+    ):
+        for some in decoder.gathered(0.2):
+            counts.append(len(some))
+            heard += [piece.frames for packet in some for piece in decoder.pieces(packet)]
+    np.testing.assert_array_equal(np.concatenate(heard), np.concatenate(whole))
+    assert max(counts) > 3
+    assert len(counts) > 40
 
 
 @pytest.mark.parametrize("name", ["a.mka", "a.m4a", "a.mp3"])

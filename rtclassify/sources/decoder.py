@@ -10,8 +10,10 @@ from typing import Any, BinaryIO, Self, cast
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 
 from rtclassify.errors import SourceError
 from rtclassify.stream import Samples
@@ -79,6 +81,7 @@ class Decoder:
             self._container.close()
             raise SourceError(f"{name} holds no audio")
         self._stream = self._container.streams.audio[0]
+        self._expected_s: float | None = None
         self._damaged = 0
 
     def __enter__(self) -> Self:
@@ -115,25 +118,19 @@ class Decoder:
         Raises:
             SourceError: If reading fails: the server is gone, or the disk.
         """
-        expected_s: float | None = None
-        for frame in self._frames():
-            missing_s = 0.0
-            if expected_s is not None and frame.time is not None:
-                missing_s = frame.time - expected_s
-            if not JITTER_S < missing_s < LONGEST_HOLE_S:
-                missing_s = 0.0
-            yield Piece(frame.sample_rate, _samples(frame), round(missing_s * frame.sample_rate))
-            length_s = frame.samples / frame.sample_rate
-            if frame.time is not None:
-                expected_s = frame.time + length_s
-            elif expected_s is not None:
-                expected_s += length_s
+        for packet in self.packets():
+            yield from self.pieces(packet)
 
-    def _frames(self) -> Iterator[AudioFrame]:
+    def packets(self) -> Iterator[Packet[AudioStream]]:
+        """Read to the end, without decoding; blocks on the disk or the network.
+
+        Raises:
+            SourceError: If reading fails: the server is gone, or the disk.
+        """
         packets = self._container.demux(self._stream)
         while True:
             try:
-                packet = next(packets)
+                yield next(packets)
             except (StopIteration, av.EOFError):
                 return
             except av.InvalidDataError:
@@ -141,10 +138,54 @@ class Decoder:
                 return
             except (FFmpegError, OSError) as error:
                 raise SourceError(f"{self._name} broke off: {_reason(error)}") from error
-            try:
-                yield from packet.decode()
-            except FFmpegError:
-                self._damaged += 1
+
+    def gathered(self, least_s: float) -> Iterator[list[Packet[AudioStream]]]:
+        """Read packets until they hold `least_s` or the end, or one does not say how long it is.
+
+        Raises:
+            SourceError: If reading fails; what was gathered comes before.
+        """
+        some: list[Packet[AudioStream]] = []
+        held_s = 0.0
+        try:
+            for packet in self.packets():
+                some.append(packet)
+                held_s += _seconds(packet) or least_s
+                if held_s >= least_s:
+                    yield some
+                    some, held_s = [], 0.0
+        except SourceError:
+            yield some
+            raise
+        yield some
+
+    def pieces(self, packet: Packet[AudioStream]) -> Iterator[Piece]:
+        """Decode the next packet, which never blocks."""
+        for frame in self._decoded(packet):
+            missing_s = 0.0
+            if self._expected_s is not None and frame.time is not None:
+                missing_s = frame.time - self._expected_s
+            if not JITTER_S < missing_s < LONGEST_HOLE_S:
+                missing_s = 0.0
+            yield Piece(frame.sample_rate, _samples(frame), round(missing_s * frame.sample_rate))
+            length_s = frame.samples / frame.sample_rate
+            if frame.time is not None:
+                self._expected_s = frame.time + length_s
+            elif self._expected_s is not None:
+                self._expected_s += length_s
+
+    def _decoded(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
+        try:
+            return packet.decode()
+        except FFmpegError:
+            self._damaged += 1
+            return []
+
+
+def _seconds(packet: Packet[AudioStream]) -> float | None:
+    if packet.duration is None or packet.time_base is None:
+        return None
+    return float(packet.duration * packet.time_base)
 
 
 def _reason(error: FFmpegError | OSError) -> str:

@@ -6,6 +6,7 @@ connections is a `Gap` as long as the clock says; FFmpeg's own reconnecting woul
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from functools import partial
@@ -28,9 +29,16 @@ FASTEST = 4.0
 """Servers send some seconds in one burst at first. Hundreds of streams that decode theirs at once,
 and faster, keep Python's lock from the thinking thread."""
 
-AHEAD_S = 0.02
+AHEAD_S = 0.1
 """A stream in real time never gets so far ahead, and is not made to wait: that costs a switch of
-threads for each packet."""
+threads each time."""
+
+GATHERED_S = 0.2
+"""Decoded at once: packets one by one cost more in switches of threads than in decoding."""
+
+_decoding = threading.Lock()
+"""Held by the one who decodes. Hundreds of streams that are behind would otherwise fight for
+Python's lock, each asking for it two hundred times a second, and never catch up."""
 
 ARRIVAL_ERROR_S = 0.5
 """Networks and segments are vague by that much; what encoder and server add is unknown."""
@@ -102,20 +110,24 @@ class UrlSource:
 
     def _receive(self, decoder: Decoder, backoff: Backoff) -> None:
         capture: Capture | None = None
-        clock, free_s = self._request.clock, 0.0
-        for piece in decoder:
+        free_s = 0.0
+        for packets in decoder.gathered(GATHERED_S):
             if self._closing.is_set():
                 return
-            if capture is None or (capture.rate, capture.inputs) != _format(piece):
-                capture = self._begin(piece)
-                backoff.reset()
-            if piece.missing:
-                capture.ring.skip(piece.missing)
-            now, length_s = clock.now(), len(piece.frames) / piece.rate
-            capture.write(piece.frames, now - length_s)
-            free_s = max(free_s, now) + length_s / FASTEST
-            if free_s - now > AHEAD_S:
-                self._closing.wait(free_s - now)
+            arrived_s = self._request.clock.now()
+            free_s = max(free_s, arrived_s)
+            with _decoding:
+                for piece in itertools.chain.from_iterable(map(decoder.pieces, packets)):
+                    if capture is None or (capture.rate, capture.inputs) != _format(piece):
+                        capture = self._begin(piece)
+                        backoff.reset()
+                    if piece.missing:
+                        capture.ring.skip(piece.missing)
+                    length_s = len(piece.frames) / piece.rate
+                    capture.write(piece.frames, arrived_s - length_s)
+                    free_s += length_s / FASTEST
+            if free_s - arrived_s > AHEAD_S:
+                self._closing.wait(free_s - arrived_s)
 
     def _begin(self, piece: Piece) -> Capture:
         rate, inputs = _format(piece)
