@@ -152,7 +152,6 @@ def test_what_was_sent_last_is_delivered_although_the_sink_closes(rig: Rig) -> N
 def test_a_sink_that_was_closed_can_be_opened_again(rig: Rig) -> None:
     for _ in range(2):
         with open_sink(rig.address, Encoder(INFO, ManualClock())) as sink:
-            sink.send([label()])
             rig.attach(sink)
             sink.send([label()])
 
