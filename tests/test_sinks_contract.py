@@ -33,12 +33,13 @@ class SocketRig:
     def __init__(self, address: str) -> None:
         self.address = address
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        self._socket.linger = 0
-        self._socket.subscribe("")
 
     def attach(self, sink: Sink) -> None:
         assert isinstance(sink, ZmqSink)
+        # A new one each time: when an old one would connect again is its own affair.
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.linger = 0
+        self._socket.subscribe("")
         self._socket.connect(sink.address)
         assert sink._open_socket.poll(ARRIVAL_MS), "the subscription did not arrive"
 
