@@ -32,12 +32,13 @@ class SocketRig:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._context = zmq.Context()
+        self._stack = contextlib.ExitStack()
+        self._context = self._stack.enter_context(zmq.Context())
 
     def attach(self, sink: Sink) -> None:
         assert isinstance(sink, ZmqSink)
         # A new one each time: when an old one would connect again is its own affair.
-        self._socket = self._context.socket(zmq.SUB)
+        self._socket = self._stack.enter_context(self._context.socket(zmq.SUB))
         self._socket.linger = 0
         self._socket.subscribe("")
         self._socket.connect(sink.address)
@@ -51,7 +52,7 @@ class SocketRig:
         return messages
 
     def close(self) -> None:
-        self._context.destroy()
+        self._stack.close()
 
 
 class FileRig:
