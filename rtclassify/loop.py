@@ -13,6 +13,7 @@ from rtclassify.stream import Item, Source
 
 HEARTBEAT_S = 1.0
 TURN_S = 0.25
+"""When nobody rings: recordings that play live, and heartbeats, wait no longer than this."""
 ENOUGH = 128
 """Items of a batch: a core has them at hand, and who is behind catches up in steps as small."""
 

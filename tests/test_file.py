@@ -78,14 +78,14 @@ def test_packets_that_are_gathered_hold_all_that_was_read(
     path = str(encoded(tmp_path, "a.mp3"))
     with Decoder(path, name="it") as decoder:
         whole = [piece.frames for piece in decoder]
-    packets = Decoder.packets
+    packets = Decoder._packets
 
     def broken(decoder: Decoder) -> Iterator[Packet[AudioStream]]:
         yield from packets(decoder)
         raise SourceError("it broke off")
 
     if breaks_off:
-        monkeypatch.setattr(Decoder, "packets", broken)
+        monkeypatch.setattr(Decoder, "_packets", broken)
     heard: list[Samples] = []
     counts: list[int] = []
     with (
@@ -94,7 +94,7 @@ def test_packets_that_are_gathered_hold_all_that_was_read(
     ):
         for some in decoder.gathered(0.2):
             counts.append(len(some))
-            heard += [piece.frames for packet in some for piece in decoder.pieces(packet)]
+            heard += [piece.frames for piece in decoder.pieces(some)]
     np.testing.assert_array_equal(np.concatenate(heard), np.concatenate(whole))
     assert max(counts) > 3
     assert len(counts) > 40

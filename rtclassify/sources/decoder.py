@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self, cast
 
@@ -118,15 +119,10 @@ class Decoder:
         Raises:
             SourceError: If reading fails: the server is gone, or the disk.
         """
-        for packet in self.packets():
-            yield from self.pieces(packet)
+        for packets in self.gathered(0.0):
+            yield from self.pieces(packets)
 
-    def packets(self) -> Iterator[Packet[AudioStream]]:
-        """Read to the end, without decoding; blocks on the disk or the network.
-
-        Raises:
-            SourceError: If reading fails: the server is gone, or the disk.
-        """
+    def _packets(self) -> Iterator[Packet[AudioStream]]:
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -140,7 +136,9 @@ class Decoder:
                 raise SourceError(f"{self._name} broke off: {_reason(error)}") from error
 
     def gathered(self, least_s: float) -> Iterator[list[Packet[AudioStream]]]:
-        """Read packets until they hold `least_s` or the end, or one does not say how long it is.
+        """Read to the end without decoding; yield packets once they hold `least_s` of audio.
+
+        One that does not say how long it is waits for no other.
 
         Raises:
             SourceError: If reading fails; what was gathered comes before.
@@ -148,7 +146,7 @@ class Decoder:
         some: list[Packet[AudioStream]] = []
         held_s = 0.0
         try:
-            for packet in self.packets():
+            for packet in self._packets():
                 some.append(packet)
                 held_s += _seconds(packet) or least_s
                 if held_s >= least_s:
@@ -159,9 +157,9 @@ class Decoder:
             raise
         yield some
 
-    def pieces(self, packet: Packet[AudioStream]) -> Iterator[Piece]:
-        """Decode the next packet, which never blocks."""
-        for frame in self._decoded(packet):
+    def pieces(self, packets: Iterable[Packet[AudioStream]]) -> Iterator[Piece]:
+        """Decode the next packets, which never blocks."""
+        for frame in itertools.chain.from_iterable(map(self._decoded, packets)):
             missing_s = 0.0
             if self._expected_s is not None and frame.time is not None:
                 missing_s = frame.time - self._expected_s

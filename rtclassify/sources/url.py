@@ -6,7 +6,6 @@ connections is a `Gap` as long as the clock says; FFmpeg's own reconnecting woul
 
 from __future__ import annotations
 
-import itertools
 import queue
 import threading
 from functools import partial
@@ -36,12 +35,12 @@ threads each time."""
 GATHERED_S = 0.2
 """Decoded at once: packets one by one cost more in switches of threads than in decoding."""
 
+ARRIVAL_ERROR_S = 0.5
+"""Networks and segments are vague by that much; what encoder and server add is unknown."""
+
 _decoding = threading.Lock()
 """Held by the one who decodes. Hundreds of streams that are behind would otherwise fight for
 Python's lock, each asking for it two hundred times a second, and never catch up."""
-
-ARRIVAL_ERROR_S = 0.5
-"""Networks and segments are vague by that much; what encoder and server add is unknown."""
 
 
 class UrlSource:
@@ -117,7 +116,7 @@ class UrlSource:
             arrived_s = self._request.clock.now()
             free_s = max(free_s, arrived_s)
             with _decoding:
-                for piece in itertools.chain.from_iterable(map(decoder.pieces, packets)):
+                for piece in decoder.pieces(packets):
                     if capture is None or (capture.rate, capture.inputs) != _format(piece):
                         capture = self._begin(piece)
                         backoff.reset()
