@@ -123,6 +123,21 @@ def test_a_daemon_that_is_killed_is_said_to_be_gone(broker: Broker) -> None:
         assert listener.next().payload == b"offline"
 
 
+def test_nothing_is_sent_before_it_is_known_that_the_broker_came_back(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The MQTT library says so a moment earlier."""
+    with sink_at(broker) as sink:
+        await_(lambda: sink.connected, "the connection")
+        broker.stop()
+        await_(lambda: not sink.connected, "the loss")
+        monkeypatch.setattr(sink._client, "is_connected", lambda: True)
+        sink.send([label()])
+
+        assert not sink.connected
+        assert sink._waiting
+
+
 def test_a_broker_that_was_away_is_told_the_newest_and_delays_nothing(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,6 +40,9 @@ SLOWEST_RETRY_S = 30
 LOSSES_EVERY_S = 60.0
 CLOSING_S = 1.0
 
+TAKES = "takes labels"
+"""What is said of a broker that is there."""
+
 
 class MqttSink:
     """Publish the newest message of each topic, and whether the daemon is there at all.
@@ -76,8 +79,11 @@ class MqttSink:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker takes messages now."""
-        return self._client.is_connected()
+        """Whether the broker takes messages now.
+
+        paho-mqtt says so a moment before `_on_connect` has begun to speak.
+        """
+        return self._said == TAKES and self._client.is_connected()
 
     def __enter__(self) -> Self:
         """Begin to connect, now and whenever the connection is lost."""
@@ -172,8 +178,8 @@ class MqttSink:
             self._say(f"refuses us: {reason}; check user and password, labelling goes on")
             return
         client.publish(f"{self.prefix}/status", "online", retain=True)
-        self._say("takes labels")
         self._joined.set()
+        self._say(TAKES)
 
     def _on_connect_fail(self, _client: Client, _data: Any) -> None:
         self._say("cannot be reached; trying again, the newest labels are kept for it")
@@ -181,15 +187,14 @@ class MqttSink:
     def _on_disconnect(
         self, _client: Client, _data: Any, _flags: Any, _reason: Any, _properties: Any
     ) -> None:
-        if self._said == "takes labels":
+        if self._said == TAKES:
             self._say("is gone; trying again, the newest labels are kept for it")
 
     def _say(self, news: str) -> None:
         """Log what is new; called by paho-mqtt's thread alone."""
         if news != self._said:
+            log.log(logging.INFO if news == TAKES else logging.WARNING, "%s %s", self._name, news)
             self._said = news
-            log.log(logging.INFO if news == "takes labels" else logging.WARNING,
-                    "%s %s", self._name, news)  # fmt: skip
 
 
 def _has_left(sent: MQTTMessageInfo) -> bool:
