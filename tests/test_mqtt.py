@@ -130,7 +130,7 @@ def test_nothing_is_sent_before_it_is_known_that_the_broker_came_back(
     with sink_at(broker) as sink:
         await_(lambda: sink.connected, "the connection")
         broker.stop()
-        await_(lambda: not sink.connected, "the loss")
+        await_(lambda: sink._said.startswith("is gone"), "the loss")
         monkeypatch.setattr(sink._client, "is_connected", lambda: True)
         sink.send([label()])
 
