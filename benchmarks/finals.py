@@ -88,7 +88,7 @@ def decoded(engine: Engine, trial: Trial) -> Said:
 def plain(engine: Engine, trial: Trial) -> Said:
     """Return the segments that hysteresis makes of the same answers."""
     audio = trial.audio.astype(np.float32) / np.float32(FULL_SCALE)
-    scores = frame_scores(engine, audio)
+    scores = frame_scores(engine, audio, decoded=False)
     segmenter = Segmenter(engine.labels, min_cells=round(LabelSettings().min_segment_s / FRAME_S))
     held, changes = scores[0] >= LabelSettings().threshold, []
     for at, probs in enumerate(scores):

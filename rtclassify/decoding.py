@@ -1,59 +1,59 @@
 """What most likely was going on, by the answers before and after each cell.
 
-A *state* says of every answer whether it is yes. A cell's evidence for a state is the sum of the
-log-odds of its answers, and a change of state has a price, so that what does not last is not
-believed and a boundary lies where the evidence turns. The price is the same however many answers
-change: speech that gives way to music is one change, and its evidence is that of both.
-
-Viterbi, "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm",
-IEEE Transactions on Information Theory 13(2), 1967.
+A *state* says of every answer whether it is yes. What a network says of neighbouring cells it says
+of almost the same audio, so a second of it counts as one piece of evidence, and states last. The
+probability of each state in each cell follows from all cells before it and those known after it by
+the forward-backward algorithm (Rabiner, "A tutorial on hidden Markov models and selected
+applications in speech recognition", Proceedings of the IEEE 77(2), 1989).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtclassify.overlap import Answers, Numbers
 
-SURE = 3.0
-"""Log-odds beyond which an answer is no better evidence: a probability of 95 %."""
-WORTH_S = 0.7
-"""The price of a change, in seconds of sure evidence of one answer; if one answer changes, it is
-believed when it lasts twice as long, if two do, when it lasts as long."""
-
-States = NDArray[np.intp]
+NO, YES = -2.0, 3.0
+"""Log-odds beyond which a cell is no better evidence: probabilities of 12 and 95 %. A no counts for
+less because pauses within speech and music are one, too."""
+PER_S = 2.0
+"""What a second of cells counts for, in cells that know nothing of each other."""
+LASTS_S = 30.0
+"""How long a state lasts, in the mean."""
+SUREST = 4.0
+"""Log-odds that the cells before and after are worth at most: a probability of 98 %."""
+TOGETHER = 5
+"""Later cells are taken so many at once: where among them something changes hardly matters."""
 
 
 class Decoder:
     """Decide the cells of many channels, as many as are final, by them and by what came after.
 
+    An answer's log-odds are the mean of what its own cell says and of what the chain of cells says.
+
     Args:
         channels: How many there are.
-        tails: For how many cells each answer outlasts what it is of.
-        threshold: Probability that is evidence neither of yes nor of no.
+        tails_s: For how many seconds each answer outlasts what it is of.
         cell_s: Seconds in a cell.
     """
 
-    def __init__(
-        self, channels: int = 1, *, tails: Sequence[int], threshold: float, cell_s: float
-    ) -> None:
-        self._even = math.log(threshold / (1 - threshold))
-        self._price = SURE * WORTH_S / cell_s
-        self._tails = tails
-        self._states = np.array([*product([False, True], repeat=len(tails))])
-        self._behind = np.zeros((channels, len(self._states)))
+    def __init__(self, channels: int = 1, *, tails_s: Sequence[float], cell_s: float) -> None:
+        self._tails = [round(tail_s / cell_s) for tail_s in tails_s]
+        self._states = np.array([*product([0.0, 1.0], repeat=len(tails_s))])
+        self._weight = cell_s * PER_S
+        self._change = cell_s / LASTS_S / (len(self._states) - 1)
+        self._belief = np.empty((len(self._states), channels))
+        self._belief[:] = 1 / len(self._states)
 
     def reset(self, channel: int = 0) -> None:
         """Forget a channel's cells: what follows does not continue them."""
-        self._behind[channel] = 0.0
+        self._belief[:, channel] = 1 / len(self._states)
 
-    def decide(self, channels: Numbers, answers: Answers, *, final: int) -> NDArray[np.bool_]:
-        """Say of the first `final` cells of some channels which answers are yes.
+    def decide(self, channels: Numbers, answers: Answers, *, final: int) -> Answers:
+        """Say how probable each answer is in the first `final` cells of some channels.
 
         Args:
             channels: Distinct.
@@ -62,58 +62,43 @@ class Decoder:
             final: How many of them will not be asked about again.
 
         Returns:
-            Shape (channels, final, labels).
+            Probabilities, shape (channels, final, labels).
         """
-        path = np.zeros((final, len(channels)), int)
-        if final:
-            heard = without_tails(answers, self._tails)
-            p = np.clip(heard.swapaxes(0, 1), 1e-9, 1 - 1e-9)
-            odds = np.clip(np.log(p / (1 - p)) - self._even, -SURE, SURE)
-            worse = odds @ self._states.T
-            worse -= worse.max(axis=2, keepdims=True)
-            behind = self._behind[channels]
-            leader = behind.argmax(axis=1)
-            steady = np.all(worse[:, np.arange(len(channels)), leader] == 0.0, axis=0)
-            path[:, steady] = leader[steady]
-            self._behind[channels[steady]] = np.maximum(
-                behind[steady] + worse[:final, steady].sum(axis=0),
-                worse[final - 1, steady] - self._price,
-            )
-            if not steady.all():
-                path[:, ~steady], self._behind[channels[~steady]] = self._best(
-                    behind[~steady], worse[:, ~steady], final
-                )
-        return self._states[path.T]
+        if not final:
+            return answers[:, :0]
+        odds = log_odds(answers.transpose(1, 2, 0))
+        wanted = min(final + max(self._tails), len(odds))
+        starts = [*range(wanted), *range(wanted, len(odds), TOGETHER)]
+        evidence = self._states @ np.add.reduceat(np.clip(odds, NO, YES) * self._weight, starts)
+        likely = np.exp(evidence - evidence.max(axis=1, keepdims=True))
+        after = [np.ones_like(likely[0])]
+        for shares, cells in zip(likely[:0:-1], np.diff(starts)[::-1], strict=True):
+            after.append(self._moved(shares * after[-1], cells))
+        before = [self._belief[:, channels]]
+        for shares in likely[:wanted]:
+            before.append(self._moved(before[-1], 1) * shares)
+        self._belief[:, channels] = before[final] / before[final].sum(axis=0)
+        both = np.stack(before[1:]) * np.stack(after[: -wanted - 1 : -1])
+        chain = self._states.T @ both / both.sum(axis=1, keepdims=True)
+        agreed = (odds[:wanted] + np.clip(log_odds(chain), -SUREST, SUREST)) / 2
+        probs = 1 / (1 + np.exp(-agreed.transpose(2, 0, 1)))
+        return without_tails(probs, self._tails)[:, :final]
 
-    def _best(self, behind: Answers, worse: Answers, final: int) -> tuple[States, Answers]:
-        """Find the best path through the final cells, and how far behind each state is then.
+    def _moved(self, shares: Answers, cells: int) -> Answers:
+        """Let states give way to others as they do in so many cells.
 
         Args:
-            behind: How far behind the best state each one is, before the first cell; none is above
-                zero. Shape (channels, states).
-            worse: The same of each cell's own evidence, shape (cells, channels, states).
-            final: How many cells are final.
+            shares: How probable each state is, shape (states, channels), whatever their sum.
+            cells: How many.
         """
-        ahead = np.zeros_like(behind)
-        for cell in worse[: final - 1 : -1]:
-            ahead = self._carried(ahead + cell)
-        reached = []
-        for cell in worse[:final]:
-            behind = self._carried(behind) + cell
-            behind -= behind.max(axis=1, keepdims=True)
-            reached.append(behind)
-        state = (behind + ahead).argmax(axis=1)
-        path = [state]
-        for before in reached[-2::-1]:
-            stays = np.take_along_axis(before, state[:, np.newaxis], axis=1)[:, 0] >= -self._price
-            state = np.where(stays, state, before.argmax(axis=1))
-            path.append(state)
-        return np.array(path[::-1]), behind
+        moved: Answers = shares + cells * self._change * shares.sum(axis=0)
+        return moved
 
-    def _carried(self, scores: Answers) -> Answers:
-        """Let each state be no farther behind the best one than a change costs."""
-        best: Answers = scores.max(axis=1, keepdims=True)
-        return np.maximum(scores - best, -self._price)
+
+def log_odds(probs: Answers) -> Answers:
+    """Return the logarithm of how much more probable than not."""
+    p = np.clip(probs, 1e-9, 1 - 1e-9)
+    return np.log(p / (1 - p))
 
 
 def without_tails(answers: Answers, tails: Sequence[int]) -> Answers:

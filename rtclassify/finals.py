@@ -69,13 +69,8 @@ class Finals:
             lag=min(lag, framing.window // framing.hop - 1),
             labels=len(tails_s),
         )
-        cell_s = framing.cell / framing.rate
-        self._decoder = Decoder(
-            channels,
-            tails=[round(tail_s / cell_s) for tail_s in tails_s],
-            threshold=settings.threshold,
-            cell_s=cell_s,
-        )
+        self._threshold = settings.threshold
+        self._decoder = Decoder(channels, tails_s=tails_s, cell_s=framing.cell / framing.rate)
 
     def add(self, channels: Numbers, scores: Samples) -> list[list[DecidedHop]]:
         """Take the next window of each of some channels; say which of their hops are decided.
@@ -102,9 +97,9 @@ class Finals:
         self._decoder.reset(channel)
 
     def _decided(self, channels: Numbers, agreed: Agreed) -> list[list[DecidedHop]]:
-        yes = self._decoder.decide(channels, agreed.answers, final=agreed.final)
-        shape = (len(channels), -1, self._hop_cells, yes.shape[-1])
-        yes, answers = yes.reshape(shape), agreed.answers[:, : agreed.final].reshape(shape)
+        probs = self._decoder.decide(channels, agreed.answers, final=agreed.final)
+        answers = probs.reshape(len(channels), -1, self._hop_cells, probs.shape[-1])
+        yes = answers >= self._threshold
         mostly = yes.mean(axis=2) >= MOSTLY
         told = (answers.mean(axis=2), mostly, yes, answers)
         return [

@@ -127,7 +127,7 @@ def test_a_frame_has_the_answer_of_its_cell(samples: int, hops: int, windows: in
     audio = np.random.default_rng(samples).normal(0, 0.5, samples).astype(np.float32)
     engine = EnvelopeClassifier(rate=RATE, window=window, hop=hop)
 
-    found = frame_scores(engine, audio)
+    found = frame_scores(engine, audio, decoded=False)
 
     heard = np.concatenate([audio] * (1 + window // samples))[: max(samples, window)]
     answered = window + (len(heard) - window) // hop * hop

@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from test_laws import RATE, block, events_of, labels_of, mishaps, pipeline, programmes
 
 from rtclassify.config import LabelSettings
+from rtclassify.decoding import Decoder
 from rtclassify.events import StateChange
+from rtclassify.overlap import Agreed, Overlap
 from rtclassify.pipeline import Pipeline
 from rtclassify.segments import SILENCES
 from rtclassify.stream import AudioBlock, Item, Samples, Window
 from rtclassify.testing import EnvelopeClassifier
+
+ONE = np.zeros(1, int)
 
 
 class Moody(EnvelopeClassifier):
@@ -81,30 +85,33 @@ def test_final_labels_partition_what_was_classified(
 
 @settings(deadline=None)
 @given(data=st.data(), audio=programmes(), mood=moods())
-def test_a_final_label_is_the_weighted_mean_of_the_windows_until_its_lag(
+def test_a_final_label_is_decoded_from_the_windows_until_its_lag(
     data: st.DataObject, audio: Samples, mood: tuple[Moody, int]
 ) -> None:
-    """Sample by sample instead of cell by cell, and a window as its definition has it."""
+    """Stretch by stretch, whatever was pushed together, lost or missing in between."""
     classifier, lag = mood
     window, hop, cell = classifier.window, classifier.hop, classifier.cell
     items = data.draw(mishaps(audio, capture_lost=False))
     core = Pipeline(classifier, ["a"], LabelSettings(final_after_s=lag * hop / RATE))
     finals = labels_of(core.push(items) + core.finish(), final=True)
+    expected: list[list[float]] = []
     for stretch in classified(items, window=window, hop=hop):
-        ends = [end for _, end in stretch[window // hop - 1 :]]
-        for start, end in stretch:
-            label = next(label for label in finals if label.start == start)
-            means = []
-            for at in range(start, end):
-                said, weights = [], []
-                for last in ends:
-                    from_end = (last - 1 - at) // cell
-                    if last <= max(end + lag * hop, ends[0]) and 0 <= from_end < window // cell:
-                        (scores,) = classifier.scores([Window("a", last - window, audio[:0])])
-                        said.append(scores[::-1][from_end].astype(float))
-                        weights.append(1 + min(from_end, window // cell - 1 - from_end))
-                means.append(np.average(said, axis=0, weights=weights))
-            np.testing.assert_allclose([*label.probs.values()], np.mean(means, axis=0), atol=1e-9)
+        overlap = Overlap(
+            cells=window // cell, hop=hop // cell, lag=lag, labels=len(classifier.labels)
+        )
+        decoder = Decoder(tails_s=classifier.tails_s, cell_s=cell / RATE)
+        agreed: list[Agreed] = []
+        for _, end in stretch[window // hop - 1 :]:
+            scores = classifier.scores([Window("a", end - window, audio[:0])])
+            agreed += overlap.add(ONE, scores)
+        for one in (*agreed, overlap.flush()):
+            (cells,) = decoder.decide(ONE, one.answers, final=one.final)
+            expected += cells.reshape(-1, hop // cell, 2).mean(axis=1).tolist()
+    np.testing.assert_allclose(
+        np.reshape([[*label.probs.values()] for label in finals], (-1, 2)),
+        np.reshape(expected, (-1, 2)),
+        atol=1e-9,
+    )
 
 
 @settings(deadline=None)

@@ -146,17 +146,17 @@ def test_scores_that_hover_at_the_threshold_do_not_flap() -> None:
 
 
 def test_an_answer_that_wavers_about_the_threshold_changes_no_segment() -> None:
-    """Six of ten samples for three seconds, then four of ten, and so on; never more, never less."""
+    """Between what is sure: six of ten samples for three seconds, then four of ten, and so on."""
     mostly, hardly = (
         np.tile([SPEECH] * 6 + [OTHER] * 4, 30),
         np.tile([SPEECH] * 4 + [OTHER] * 6, 30),
     )
-    wavering = np.tile(np.concatenate([mostly, hardly]), 4).astype(np.float32)
+    wavering = np.tile(np.concatenate([mostly, hardly]), 3).astype(np.float32)
     speech, other = audio((SPEECH, 6.0)), audio((OTHER, 6.0))
 
     for before, label in [(speech, "speech"), (other, "other")]:
         said = events(
-            AudioBlock("a", 0, np.concatenate([before, wavering])),
+            AudioBlock("a", 0, np.concatenate([before, wavering, before])),
             settings=LabelSettings(doubt=0.15),
         )
         assert segments(said) == [(label, 0.0, 30.0)]

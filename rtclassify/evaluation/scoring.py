@@ -9,6 +9,7 @@ import numpy as np
 
 from rtclassify.config import LabelSettings
 from rtclassify.corpus.decode import FULL_SCALE
+from rtclassify.decoding import Decoder
 from rtclassify.errors import BundleError
 from rtclassify.evaluation.trial import LABELS, Scored, Trial, frame_samples, frames_in, scored
 from rtclassify.overlap import Overlap
@@ -40,7 +41,7 @@ def scorer(engine: Classifier) -> Callable[[Trial], Scored]:
     return score
 
 
-def frame_scores(engine: Classifier, audio: Samples) -> Samples:
+def frame_scores(engine: Classifier, audio: Samples, *, decoded: bool = True) -> Samples:
     """Score every frame by the cell that its middle lies in, as final labels do.
 
     What is left at the end without filling a hop gets the answer of the last cell. Audio shorter
@@ -49,6 +50,7 @@ def frame_scores(engine: Classifier, audio: Samples) -> Samples:
     Args:
         engine: Forgets what it heard before.
         audio: Mono at the engine's rate, shape (n,), n > 0.
+        decoded: Whether what was heard before and after counts, or windows over a cell alone.
 
     Returns:
         Probabilities, shape (frames, the engine's labels).
@@ -62,6 +64,7 @@ def frame_scores(engine: Classifier, audio: Samples) -> Samples:
         lag=min(round(LabelSettings().final_after_s * engine.rate / engine.hop), hops - 1),
         labels=len(engine.labels),
     )
+    decoder = Decoder(tails_s=engine.tails_s, cell_s=engine.cell / engine.rate)
     engine.reset()
     starts = np.arange(0, len(audio) - engine.window + 1, engine.hop)
     only = np.zeros(1, int)
@@ -71,6 +74,13 @@ def frame_scores(engine: Classifier, audio: Samples) -> Samples:
         for scores in engine.scores([Window("", s, audio[s : s + engine.window]) for s in some])
         for one in overlap.add(only, scores[np.newaxis])
     ]
-    cells = np.concatenate([one.answers[0, : one.final] for one in (*agreed, overlap.flush())])
+    cells = np.concatenate(
+        [
+            (decoder.decide(only, one.answers, final=one.final) if decoded else one.answers)[
+                0, : one.final
+            ]
+            for one in (*agreed, overlap.flush())
+        ]
+    )
     middles = np.arange(frames) * step + step // 2 - engine.window % engine.hop
     return cells[np.clip(middles // engine.cell, 0, len(cells) - 1)].astype(np.float32)
