@@ -56,7 +56,7 @@ def compare(engines: Sequence[Engine], table: Path, cache: Path) -> None:
     for trial in recordings.trials(found, audio, rate):
         heard = trial.audio[: LONGEST_S * rate].astype(np.float32) / np.float32(FULL_SCALE)
         for engine, scores in zip(engines, said, strict=True):
-            scores.append(frame_scores(engine, heard))
+            scores.append(frame_scores(engine, heard, decoded=False))
         truths.append(trial.truth[: len(said[0][-1])])
     truth = np.concatenate(truths)
     theirs, ours = (np.concatenate(of_engine) for of_engine in said)
