@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtclassify.overlap import Answers, Numbers
 
@@ -45,8 +46,7 @@ class Decoder:
         self._states = np.array([*product([0.0, 1.0], repeat=len(tails_s))])
         self._weight = cell_s * PER_S
         self._change = cell_s / LASTS_S / (len(self._states) - 1)
-        self._belief = np.empty((len(self._states), channels))
-        self._belief[:] = 1 / len(self._states)
+        self._belief = np.full((len(self._states), channels), 1 / len(self._states))
 
     def reset(self, channel: int = 0) -> None:
         """Forget a channel's cells: what follows does not continue them."""
@@ -71,26 +71,48 @@ class Decoder:
         starts = [*range(wanted), *range(wanted, len(odds), TOGETHER)]
         evidence = self._states @ np.add.reduceat(np.clip(odds, NO, YES) * self._weight, starts)
         likely = np.exp(evidence - evidence.max(axis=1, keepdims=True))
-        after = [np.ones_like(likely[0])]
-        for shares, cells in zip(likely[:0:-1], np.diff(starts)[::-1], strict=True):
-            after.append(self._moved(shares * after[-1], cells))
-        before = [self._belief[:, channels]]
-        for shares in likely[:wanted]:
-            before.append(self._moved(before[-1], 1) * shares)
-        self._belief[:, channels] = before[final] / before[final].sum(axis=0)
-        both = np.stack(before[1:]) * np.stack(after[: -wanted - 1 : -1])
+        before = self._before(channels, likely[:wanted], final)
+        both = before * self._after(likely, np.diff(starts))[:wanted]
         chain = self._states.T @ both / both.sum(axis=1, keepdims=True)
         agreed = (odds[:wanted] + np.clip(log_odds(chain), -SUREST, SUREST)) / 2
         probs = 1 / (1 + np.exp(-agreed.transpose(2, 0, 1)))
         return without_tails(probs, self._tails)[:, :final]
 
-    def _moved(self, shares: Answers, cells: int) -> Answers:
-        """Let states give way to others as they do in so many cells.
+    def _before(self, channels: Numbers, likely: Answers, final: int) -> Answers:
+        """Go through cells forwards, and remember where the final ones end.
 
         Args:
-            shares: How probable each state is, shape (states, channels), whatever their sum.
-            cells: How many.
+            channels: Distinct.
+            likely: How well each state explains each cell alone, shape (cells, states, channels).
+            final: How many of them are final.
+
+        Returns:
+            How probable each state is by a cell and those before it, up to a factor; same shape.
         """
+        shares, before = self._belief[:, channels], []
+        for cell in likely:
+            shares = self._moved(shares, 1) * cell
+            before.append(shares)
+        self._belief[:, channels] = before[final - 1] / before[final - 1].sum(axis=0)
+        return np.stack(before)
+
+    def _after(self, likely: Answers, apart: NDArray[np.intp]) -> Answers:
+        """Go through steps backwards.
+
+        Args:
+            likely: How well each state explains each step alone, shape (steps, states, channels).
+            apart: Cells from each step to the next, shape (steps - 1,).
+
+        Returns:
+            How well each state explains the steps after it, up to a factor; the shape of `likely`.
+        """
+        after = [np.ones_like(likely[0])]
+        for step, cells in zip(likely[:0:-1], apart[::-1], strict=True):
+            after.append(self._moved(step * after[-1], cells))
+        return np.stack(after[::-1])
+
+    def _moved(self, shares: Answers, cells: int) -> Answers:
+        """Let states, shape (states, channels), give way to others as they do in so many cells."""
         moved: Answers = shares + cells * self._change * shares.sum(axis=0)
         return moved
 

@@ -74,13 +74,11 @@ def frame_scores(engine: Classifier, audio: Samples, *, decoded: bool = True) ->
         for scores in engine.scores([Window("", s, audio[s : s + engine.window]) for s in some])
         for one in overlap.add(only, scores[np.newaxis])
     ]
-    cells = np.concatenate(
-        [
-            (decoder.decide(only, one.answers, final=one.final) if decoded else one.answers)[
-                0, : one.final
-            ]
-            for one in (*agreed, overlap.flush())
-        ]
-    )
+    agreed.append(overlap.flush())
+    said = [
+        decoder.decide(only, one.answers, final=one.final) if decoded else one.answers
+        for one in agreed
+    ]
+    cells = np.concatenate([of[0, : one.final] for of, one in zip(said, agreed, strict=True)])
     middles = np.arange(frames) * step + step // 2 - engine.window % engine.hop
     return cells[np.clip(middles // engine.cell, 0, len(cells) - 1)].astype(np.float32)
