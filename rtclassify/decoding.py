@@ -10,6 +10,7 @@ applications in speech recognition", Proceedings of the IEEE 77(2), 1989).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -26,7 +27,7 @@ LASTS_S = 30.0
 """How long a state lasts, in the mean."""
 SUREST = 4.0
 """Log-odds that the cells before and after are worth at most: a probability of 98 %."""
-TOGETHER = 5
+TOGETHER = 10
 """Later cells are taken so many at once: where among them something changes hardly matters."""
 
 
@@ -68,59 +69,62 @@ class Decoder:
             return answers[:, :0]
         odds = log_odds(answers.transpose(1, 2, 0))
         wanted = min(final + max(self._tails), len(odds))
-        starts = [*range(wanted), *range(wanted, len(odds), TOGETHER)]
-        evidence = self._states @ np.add.reduceat(np.clip(odds, NO, YES) * self._weight, starts)
-        likely = np.exp(evidence - evidence.max(axis=1, keepdims=True))
-        before = self._before(channels, likely[:wanted], final)
-        both = before * self._after(likely, np.diff(starts))[:wanted]
-        chain = self._states.T @ both / both.sum(axis=1, keepdims=True)
-        agreed = (odds[:wanted] + np.clip(log_odds(chain), -SUREST, SUREST)) / 2
+        chain = self._chain(channels, _limited(odds, NO, YES), wanted, final)
+        agreed = (odds[:wanted] + _limited(log_odds(chain), -SUREST, SUREST)) / 2
         probs = 1 / (1 + np.exp(-agreed.transpose(2, 0, 1)))
         return without_tails(probs, self._tails)[:, :final]
 
-    def _before(self, channels: Numbers, likely: Answers, final: int) -> Answers:
-        """Go through cells forwards, and remember where the final ones end.
+    def _chain(self, channels: Numbers, odds: Answers, wanted: int, final: int) -> Answers:
+        """Return how probable each answer is by all cells, and remember where the final ones end.
+
+        The shares of the states are right up to a factor. They are followed forwards from what was
+        believed and backwards from the end at once: it is the same step.
 
         Args:
             channels: Distinct.
-            likely: How well each state explains each cell alone, shape (cells, states, channels).
-            final: How many of them are final.
+            odds: The log-odds that count, shape (cells, labels, channels).
+            wanted: How many cells are asked about.
+            final: How many of these are final.
 
         Returns:
-            How probable each state is by a cell and those before it, up to a factor; same shape.
+            Probabilities, shape (wanted, labels, channels).
         """
-        shares, before = self._belief[:, channels], []
-        for cell in likely:
-            shares = self._moved(shares, 1) * cell
-            before.append(shares)
-        self._belief[:, channels] = before[final - 1] / before[final - 1].sum(axis=0)
-        return np.stack(before)
+        starts, apart = _steps(wanted, len(odds))
+        evidence = self._states @ (np.add.reduceat(odds, starts) * self._weight)
+        likely = np.exp(evidence - np.maximum.reduce(evidence, axis=1, keepdims=True))
+        both_ways = np.array((likely, likely[::-1])).swapaxes(0, 1)
+        shares = np.array((self._belief[:, channels], np.ones_like(likely[0])))
+        reached = []
+        for alone, change in zip(both_ways, self._change * apart, strict=True):
+            others = np.add.reduce(shares, axis=1, keepdims=True)
+            shares = (shares + change * others) * alone
+            reached.append(shares)
+        forwards, backwards = np.array(reached).swapaxes(0, 1)
+        self._belief[:, channels] = forwards[final - 1] / forwards[final - 1].sum(axis=0)
+        states = (forwards * backwards[::-1] / likely)[:wanted]
+        return np.asarray(self._states.T @ states / np.add.reduce(states, axis=1, keepdims=True))
 
-    def _after(self, likely: Answers, apart: NDArray[np.intp]) -> Answers:
-        """Go through steps backwards.
 
-        Args:
-            likely: How well each state explains each step alone, shape (steps, states, channels).
-            apart: Cells from each step to the next, shape (steps - 1,).
+@cache
+def _steps(one_by_one: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return where steps through cells start, and how many cells lie before each.
 
-        Returns:
-            How well each state explains the steps after it, up to a factor; the shape of `likely`.
-        """
-        after = [np.ones_like(likely[0])]
-        for step, cells in zip(likely[:0:-1], apart[::-1], strict=True):
-            after.append(self._moved(step * after[-1], cells))
-        return np.stack(after[::-1])
+    Those are between it and the step before, forwards and backwards; shape (steps, 2, 1, 1).
+    """
+    starts = np.array([*range(one_by_one), *range(one_by_one, cells, TOGETHER)])
+    apart = np.diff(starts, prepend=-1)
+    return starts, np.stack([apart, np.roll(apart[::-1], 1)], axis=1)[..., np.newaxis, np.newaxis]
 
-    def _moved(self, shares: Answers, cells: int) -> Answers:
-        """Let states, shape (states, channels), give way to others as they do in so many cells."""
-        moved: Answers = shares + cells * self._change * shares.sum(axis=0)
-        return moved
+
+def _limited(odds: Answers, least: float, most: float) -> Answers:
+    """Do what ``np.clip`` does, in a quarter of the time where there are few."""
+    return np.minimum(np.maximum(odds, least), most)
 
 
 def log_odds(probs: Answers) -> Answers:
     """Return the logarithm of how much more probable than not."""
-    p = np.clip(probs, 1e-9, 1 - 1e-9)
-    return np.log(p / (1 - p))
+    p = _limited(probs, 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(p / (1 - p)))
 
 
 def without_tails(answers: Answers, tails: Sequence[int]) -> Answers:

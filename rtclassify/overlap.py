@@ -84,7 +84,7 @@ class Overlap:
     def _take(self, channels: Numbers, *, keep: int) -> Iterator[Agreed]:
         waiting = self._waiting[channels]
         self._waiting[channels] = np.minimum(keep, waiting)
-        for count in np.unique(waiting).tolist():
+        for count in sorted(set(waiting.tolist())):
             which = np.flatnonzero(waiting == count)
             known = np.s_[channels[which], self._sums.shape[1] - count :]
             answers = self._sums[known] / self._heard[known]
