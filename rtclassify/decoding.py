@@ -56,6 +56,8 @@ class Decoder:
     def decide(self, channels: Numbers, answers: Answers, *, final: int) -> Answers:
         """Say how probable each answer is in the first `final` cells of some channels.
 
+        A few hundred cells at once are the most: nothing is scaled in between.
+
         Args:
             channels: Distinct.
             answers: Probabilities of cells, shape (channels, cells, labels): those that follow the
