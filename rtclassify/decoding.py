@@ -56,8 +56,6 @@ class Decoder:
     def decide(self, channels: Numbers, answers: Answers, *, final: int) -> Answers:
         """Say how probable each answer is in the first `final` cells of some channels.
 
-        A few hundred cells at once are the most: nothing is scaled in between.
-
         Args:
             channels: Distinct.
             answers: Probabilities of cells, shape (channels, cells, labels): those that follow the
@@ -71,8 +69,8 @@ class Decoder:
             return answers[:, :0]
         odds = log_odds(answers.transpose(1, 2, 0))
         wanted = min(final + max(self._tails), len(odds))
-        chain = self._chain(channels, _limited(odds, NO, YES), wanted, final)
-        agreed = (odds[:wanted] + _limited(log_odds(chain), -SUREST, SUREST)) / 2
+        chain = self._chain(channels, np.clip(odds, NO, YES), wanted, final)
+        agreed = (odds[:wanted] + np.clip(log_odds(chain), -SUREST, SUREST)) / 2
         probs = 1 / (1 + np.exp(-agreed.transpose(2, 0, 1)))
         return without_tails(probs, self._tails)[:, :final]
 
@@ -98,11 +96,10 @@ class Decoder:
         shares = np.array((self._belief[:, channels], np.ones_like(likely[0])))
         reached = []
         for alone, change in zip(both_ways, self._change * apart, strict=True):
-            others = np.add.reduce(shares, axis=1, keepdims=True)
-            shares = (shares + change * others) * alone
+            shares = (shares / np.add.reduce(shares, axis=1, keepdims=True) + change) * alone
             reached.append(shares)
         forwards, backwards = np.array(reached).swapaxes(0, 1)
-        self._belief[:, channels] = forwards[final - 1] / forwards[final - 1].sum(axis=0)
+        self._belief[:, channels] = forwards[final - 1]
         states = (forwards * backwards[::-1] / likely)[:wanted]
         return np.asarray(self._states.T @ states / np.add.reduce(states, axis=1, keepdims=True))
 
@@ -118,14 +115,9 @@ def _steps(one_by_one: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.in
     return starts, np.stack([apart, np.roll(apart[::-1], 1)], axis=1)[..., np.newaxis, np.newaxis]
 
 
-def _limited(odds: Answers, least: float, most: float) -> Answers:
-    """Do what ``np.clip`` does, in a quarter of the time where there are few."""
-    return np.minimum(np.maximum(odds, least), most)
-
-
 def log_odds(probs: Answers) -> Answers:
     """Return the logarithm of how much more probable than not."""
-    p = _limited(probs, 1e-9, 1 - 1e-9)
+    p = np.clip(probs, 1e-9, 1 - 1e-9)
     return np.asarray(np.log(p / (1 - p)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import numpy as np
 from hypothesis import given, settings
@@ -81,6 +82,35 @@ def test_final_labels_partition_what_was_classified(
             assert (before.start, before.level, before.captured) == (
                 label.start, label.level, label.captured,
             )  # fmt: skip
+
+
+@settings(deadline=None)
+@given(data=st.data(), audio=programmes(), mood=moods())
+def test_before_it_is_decoded_it_is_the_weighted_mean_of_the_windows_until_its_lag(
+    data: st.DataObject, audio: Samples, mood: tuple[Moody, int]
+) -> None:
+    """Sample by sample instead of cell by cell, and a window as its definition has it."""
+    classifier, lag = mood
+    window, hop, cell = classifier.window, classifier.hop, classifier.cell
+    items = data.draw(mishaps(audio, capture_lost=False))
+    core = Pipeline(classifier, ["a"], LabelSettings(final_after_s=lag * hop / RATE))
+    with patch.object(Decoder, "decide", lambda _self, _which, answers, final: answers[:, :final]):
+        finals = labels_of(core.push(items) + core.finish(), final=True)
+    for stretch in classified(items, window=window, hop=hop):
+        ends = [end for _, end in stretch[window // hop - 1 :]]
+        for start, end in stretch:
+            label = next(label for label in finals if label.start == start)
+            means = []
+            for at in range(start, end):
+                said, weights = [], []
+                for last in ends:
+                    from_end = (last - 1 - at) // cell
+                    if last <= max(end + lag * hop, ends[0]) and 0 <= from_end < window // cell:
+                        (scores,) = classifier.scores([Window("a", last - window, audio[:0])])
+                        said.append(scores[::-1][from_end].astype(float))
+                        weights.append(1 + min(from_end, window // cell - 1 - from_end))
+                means.append(np.average(said, axis=0, weights=weights))
+            np.testing.assert_allclose([*label.probs.values()], np.mean(means, axis=0), atol=1e-9)
 
 
 @settings(deadline=None)

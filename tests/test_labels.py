@@ -151,7 +151,7 @@ def test_an_answer_that_wavers_about_the_threshold_changes_no_segment() -> None:
         np.tile([SPEECH] * 6 + [OTHER] * 4, 30),
         np.tile([SPEECH] * 4 + [OTHER] * 6, 30),
     )
-    wavering = np.tile(np.concatenate([mostly, hardly]), 3).astype(np.float32)
+    wavering = np.tile(np.concatenate([mostly, hardly]), 4).astype(np.float32)
     speech, other = audio((SPEECH, 6.0)), audio((OTHER, 6.0))
 
     for before, label in [(speech, "speech"), (other, "other")]:
@@ -159,8 +159,23 @@ def test_an_answer_that_wavers_about_the_threshold_changes_no_segment() -> None:
             AudioBlock("a", 0, np.concatenate([before, wavering, before])),
             settings=LabelSettings(doubt=0.15),
         )
-        assert segments(said) == [(label, 0.0, 30.0)]
+        assert segments(said) == [(label, 0.0, 36.0)]
         assert {e.label for e in labels(said, final=True)} == {label, "unsure"}
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+def test_a_final_answer_is_yes_from_the_threshold_on(threshold: float) -> None:
+    """Hops of one cell, each speech for another share of it; what is published decides."""
+    classifier = EnvelopeClassifier(rate=RATE, window=5 * RATE, hop=RATE // 2, cell=RATE // 2)
+    core = Pipeline(classifier, ["a"], LabelSettings(threshold=threshold, doubt=0.0))
+    spoken = np.random.default_rng(0).random((60, RATE // 2)) < np.linspace(0, 1, 60)[:, np.newaxis]
+    said = core.push([AudioBlock("a", 0, np.where(spoken, SPEECH, OTHER).ravel().astype("f4"))])
+
+    finals = labels(said + core.finish(), final=True)
+
+    assert {e.label for e in finals} == {"speech", "other"}
+    for e in finals:
+        assert (e.label == "speech") == (e.probs["speech"] >= threshold)
 
 
 @pytest.mark.parametrize(
