@@ -8,6 +8,7 @@ are therefore averaged with weights that grow from the edges to the middle.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -57,12 +58,15 @@ class Overlap:
         self._first = cells // hop * hop
         self._kept = lag * hop
         self._sums = np.zeros((channels, cells, labels))
-        self._heard = np.zeros((channels, cells, 1))
+        self._windows = np.zeros(channels, int)
+        self._weights_of = np.zeros((1 + -(-cells // hop), cells, 1))
+        for before, after in pairwise(self._weights_of):
+            after[:] = self._moved(before[np.newaxis]) + self._weights
         self._waiting = np.zeros(channels, int)
 
     def reset(self, channel: int = 0) -> None:
         """Forget a channel's windows: what follows does not overlap with them."""
-        self._sums[channel] = self._heard[channel] = self._waiting[channel] = 0
+        self._sums[channel] = self._windows[channel] = self._waiting[channel] = 0
 
     def add(self, channels: Numbers, scores: Samples) -> Iterator[Agreed]:
         """Take the next window of each of some channels; whole hops become final.
@@ -71,10 +75,10 @@ class Overlap:
             channels: Distinct.
             scores: Shape (channels, cells, labels).
         """
-        follows = self._heard[channels].any(axis=(1, 2))
-        self._waiting[channels] += np.where(follows, self._hop, self._first)
+        windows = self._windows[channels]
+        self._waiting[channels] += np.where(windows, self._hop, self._first)
+        self._windows[channels] = np.minimum(windows + 1, len(self._weights_of) - 1)
         self._sums[channels] = self._moved(self._sums[channels]) + self._weights * scores
-        self._heard[channels] = self._moved(self._heard[channels]) + self._weights
         return self._take(channels, keep=self._kept)
 
     def flush(self, channel: int = 0) -> Agreed:
@@ -86,8 +90,8 @@ class Overlap:
         self._waiting[channels] = np.minimum(keep, waiting)
         for count in sorted(set(waiting.tolist())):
             which = np.flatnonzero(waiting == count)
-            known = np.s_[channels[which], self._sums.shape[1] - count :]
-            answers = self._sums[known] / self._heard[known]
+            mine, known = channels[which], np.s_[:, self._sums.shape[1] - count :]
+            answers = self._sums[mine][known] / self._weights_of[self._windows[mine]][known]
             yield Agreed(which, answers, count - min(keep, count))
 
     def _moved(self, rows: Answers) -> Answers:
