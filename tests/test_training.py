@@ -226,6 +226,20 @@ def test_ctrl_c_keeps_the_best_so_far() -> None:
     assert loss == pytest.approx(history.epochs[history.best].val_loss, abs=1e-5)
 
 
+def test_a_loss_that_is_no_number_ends_it_and_the_best_is_kept() -> None:
+    batches = iter([[batch()] * 4] * 2 + [[batch(), Batch(TOYS * np.float32(np.nan), TRUTH)]])
+
+    _, history, loss = train(recipe(), batches=lambda: next(batches))
+
+    assert (len(history.epochs), history.stopped) == (2, "a loss that is no number")
+    assert loss == pytest.approx(history.epochs[history.best].val_loss, abs=1e-5)
+
+
+def test_a_loss_that_is_no_number_at_once_is_said() -> None:
+    with pytest.raises(DataError, match="no number before the first epoch has ended"):
+        train(recipe(), batches=lambda: [Batch(TOYS * np.float32(np.nan), TRUTH)])
+
+
 def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
     """Half of it, an interruption and the other half are the whole."""
     plain = recipe(epochs=6, learning_rate=0.02, averaging=0.9)

@@ -1,4 +1,7 @@
-"""The training loop: batches in, best weights kept; patience, a target, time or Ctrl-C end it."""
+"""The training loop: batches in, best weights kept; patience, a target, time or Ctrl-C end it.
+
+So does a loss that is no number: nothing can be learned any more.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from rtclassify.errors import DataError
 from rtclassify.frontends import Frontend
 from rtclassify.networks import Network
 from rtclassify.stream import Samples
@@ -28,6 +32,7 @@ from rtclassify.training.step import (
 from rtclassify.training.unfinished import Epoch, History, Progress, Unfinished
 
 INTERRUPTED = "Ctrl-C"
+DIVERGED = "a loss that is no number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ def fit(
 
     Raises:
         KeyboardInterrupt: If it comes before an epoch has ended; later it ends training.
+        DataError: If the loss is no number before an epoch has ended; later that ends training.
     """
     middles = places(frontend, network, model.output_shape[1])
     step, average = Step(model, ear, middles), Average(model, recipe.averaging)
@@ -88,19 +94,11 @@ def fit(
     )
     try:
         for number in range(len(history.epochs) + 1, recipe.epochs + 1):
-            started, losses = time.monotonic(), []
-            for batch in epoch_batches():
-                losses.append(step(batch, pace.learning_rate()))
-                average.add()
-                on_step(losses[-1])
-                if pace.late:
-                    break
+            started = time.monotonic()
+            loss = _learn(epoch_batches(), step, average, pace, on_step)
             with average.in_place():
-                epoch = Epoch(
-                    float(np.mean(losses)),
-                    *_validate(score, middles, held),
-                    seconds=time.monotonic() - started,
-                )
+                judged = _validate(score, middles, held)
+                epoch = Epoch(loss, *judged, seconds=time.monotonic() - started)
                 history.epochs.append(epoch)
                 best = min(range(number), key=lambda at: history.epochs[at].val_loss)
                 if not recipe.keep_best or best == number - 1:
@@ -117,8 +115,33 @@ def fit(
         if not history.epochs:
             raise
         history.stopped = INTERRUPTED
+    except FloatingPointError:
+        if not history.epochs:
+            raise DataError(
+                "The loss is no number before the first epoch has ended, so nothing was learned; "
+                "try another --seed, and look at what `rtclassify inspect` shows of the recordings."
+            ) from None
+        history.stopped = DIVERGED
     model.set_weights(progress.best)
     return history
+
+
+def _learn(
+    batches: Iterable[Batch],
+    step: Step,
+    average: Average,
+    pace: Pace,
+    on_step: Callable[[float], None],
+) -> float:
+    """Take an epoch's steps, or as many as there is time for; return their mean loss."""
+    losses = []
+    for batch in batches:
+        losses.append(step(batch, pace.learning_rate()))
+        average.add()
+        on_step(losses[-1])
+        if pace.late:
+            break
+    return float(np.mean(losses))
 
 
 def _validate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -70,9 +71,16 @@ class Step:
         self._graph = graph
 
     def __call__(self, batch: Batch, learning_rate: float) -> float:
-        """Learn from a batch; return the loss."""
+        """Learn from a batch; return the loss.
+
+        Raises:
+            FloatingPointError: If that is no number.
+        """
         self._optimizer.learning_rate = learning_rate
-        return float(self._graph(*batch))
+        loss = float(self._graph(*batch))
+        if not math.isfinite(loss):
+            raise FloatingPointError
+        return loss
 
     @property
     def state(self) -> Weights:
