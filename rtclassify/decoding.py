@@ -77,13 +77,14 @@ class Decoder:
     def _chain(self, channels: Numbers, odds: Answers, wanted: int, final: int) -> Answers:
         """Return each answer's log-odds by all cells, and remember where the final ones end.
 
-        The shares of the states are right up to a factor, which shrinks by a thousand a step at
-        most. They are followed forwards from what was believed and backwards from the end at
+        The shares of the states are right up to a factor, which shrinks each time that answers
+        turn. They are followed forwards from what was believed and backwards from the end at
         once: it is the same step.
 
         Args:
             channels: Distinct.
-            odds: The log-odds that count, shape (cells, labels, channels), of at most 100 cells.
+            odds: The log-odds that count, shape (cells, labels, channels); half a minute at
+                most, in which the factor cannot become too small for a number.
             wanted: How many cells are asked about.
             final: How many of these are final.
 

@@ -59,6 +59,7 @@ class Overlap:
         self._kept = lag * hop
         self._sums = np.zeros((channels, cells, labels))
         self._windows = np.zeros(channels, int)
+        # What the windows over each cell of the newest one weigh, after so many of them.
         self._weights_of = np.zeros((1 + -(-cells // hop), cells, 1))
         for before, after in pairwise(self._weights_of):
             after[:] = self._moved(before[np.newaxis]) + self._weights

@@ -176,6 +176,15 @@ def test_channels_do_not_meddle_with_each_other() -> None:
         np.testing.assert_allclose(together[channel], alone, rtol=1e-12)
 
 
+def test_half_a_minute_that_turns_all_the_time_stays_a_probability() -> None:
+    """Two answers that contradict each other and themselves, as surely as can be, cell by cell."""
+    said = np.tile([[0.0, 1.0], [1.0, 0.0]], (150, 1))
+
+    told = One(2).of(said, final=300)
+
+    assert np.all((told > 0) & (told < 1))
+
+
 def test_however_long_it_is_the_same_it_stays_a_probability() -> None:
     one = One(2)
     for answers in (np.zeros((2_000, 2)), np.ones((2_000, 2)), np.zeros((2_000, 2))):
