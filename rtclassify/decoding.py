@@ -77,49 +77,41 @@ class Decoder:
     def _chain(self, channels: Numbers, odds: Answers, wanted: int, final: int) -> Answers:
         """Return each answer's log-odds by all cells, and remember where the final ones end.
 
-        The shares of the states are right up to a factor, which shrinks each time that answers
-        turn. They are followed forwards from what was believed and backwards from the end at
-        once: it is the same step.
+        The shares of the states are right up to a factor. They are followed forwards from what was
+        believed and backwards from the end at once: it is the same step.
 
         Args:
             channels: Distinct.
-            odds: The log-odds that count, shape (cells, labels, channels); half a minute at
-                most, in which the factor cannot become too small for a number.
+            odds: The log-odds that count, shape (cells, labels, channels).
             wanted: How many cells are asked about.
             final: How many of these are final.
 
         Returns:
             Log-odds, shape (wanted, labels, channels).
         """
-        count = len(self._states)
-        starts, changes = _steps(wanted, len(odds), count, self._change)
+        starts, apart = _steps(wanted, len(odds))
         evidence = self._states @ (np.add.reduceat(odds, starts) * self._weight)
         likely = np.exp(evidence - np.maximum.reduce(evidence, axis=1, keepdims=True))
-        reached = np.concatenate((likely, likely[::-1]), axis=1)
-        shares = np.concatenate((self._belief[:, channels], np.ones_like(likely[0])))
-        for step, change in zip(reached, changes, strict=True):
-            shares = np.multiply(step, change.dot(shares), out=step)
-        forwards, backwards = reached[:, :count], reached[::-1, count:]
-        believed = forwards[final - 1]
-        self._belief[:, channels] = believed / np.add.reduce(believed)
+        both_ways = np.stack((likely, likely[::-1]), axis=1)
+        shares = np.array((self._belief[:, channels], np.ones_like(likely[0])))
+        for step, change in zip(both_ways, self._change * apart, strict=True):
+            moved = shares / np.add.reduce(shares, axis=1, keepdims=True) + change
+            shares = np.multiply(step, moved, out=step)
+        forwards, backwards = both_ways[:, 0], both_ways[::-1, 1]
+        self._belief[:, channels] = forwards[final - 1]
         states = (forwards * backwards / likely)[:wanted]
         return np.asarray(np.log((self._states.T @ states) / ((1 - self._states.T) @ states)))
 
 
 @cache
-def _steps(
-    one_by_one: int, cells: int, states: int, change: float
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return where steps through cells start, and how each changes the shares of the states.
+def _steps(one_by_one: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return where steps through cells start, and how many cells lie before each.
 
-    The changes are matrices of what goes from state to state, forwards and, after them,
-    backwards, shape (steps, 2 * states, 2 * states): `change` to each for every cell since.
+    Those are between it and the step before, forwards and backwards; shape (steps, 2, 1, 1).
     """
     starts = np.array([*range(one_by_one), *range(one_by_one, cells, TOGETHER)])
     apart = np.diff(starts, prepend=-1)
-    since = np.stack((apart, np.roll(apart[::-1], 1)), axis=1).repeat(states, axis=1)
-    to_each = np.kron(np.eye(2), np.ones((states, states)))
-    return starts, np.eye(2 * states) + change * since[..., np.newaxis] * to_each
+    return starts, np.stack([apart, np.roll(apart[::-1], 1)], axis=1)[..., np.newaxis, np.newaxis]
 
 
 def log_odds(probs: Answers) -> Answers:
