@@ -58,21 +58,22 @@ class Decoder:
 
         Args:
             channels: Distinct.
-            answers: Probabilities of cells, shape (channels, cells, labels): those that follow the
-                last ones that were final, and all that is known of later ones.
-            final: How many of them will not be asked about again.
+            answers: Probabilities of cells, shape (channels, times, cells, labels): what was known
+                at some times, one after the other, of cells that follow the last ones that were
+                final before.
+            final: How many of them were not asked about again, each time.
 
         Returns:
-            Probabilities, shape (channels, final, labels).
+            Probabilities, shape (channels, times, final, labels).
         """
         if not final:
-            return answers[:, :0]
-        odds = log_odds(answers.transpose(1, 2, 0))
+            return answers[:, :, :0]
+        odds = log_odds(answers.reshape(-1, *answers.shape[2:]).transpose(1, 2, 0))
         wanted = min(final + max(self._tails), len(odds))
         chain = self._chain(channels, np.clip(odds, NO, YES), wanted, final)
         agreed = (odds[:wanted] + np.clip(chain, -SUREST, SUREST)) / 2
-        probs = 1 / (1 + np.exp(-agreed.transpose(2, 0, 1)))
-        return without_tails(probs, self._tails)[:, :final]
+        probs = without_tails(1 / (1 + np.exp(-agreed.transpose(2, 0, 1))), self._tails)
+        return probs[:, :final].reshape(*answers.shape[:2], final, answers.shape[-1])
 
     def _chain(self, channels: Numbers, odds: Answers, wanted: int, final: int) -> Answers:
         """Return each answer's log-odds by all cells, and remember where the final ones end.
@@ -82,25 +83,45 @@ class Decoder:
 
         Args:
             channels: Distinct.
-            odds: The log-odds that count, shape (cells, labels, channels).
+            odds: The log-odds that count, shape (cells, labels, rows): each channel's times.
             wanted: How many cells are asked about.
             final: How many of these are final.
 
         Returns:
-            Log-odds, shape (wanted, labels, channels).
+            Log-odds, shape (wanted, labels, rows).
         """
+        times = odds.shape[-1] // len(channels)
         starts, apart = _steps(wanted, len(odds))
         evidence = self._states @ (np.add.reduceat(odds, starts) * self._weight)
         likely = np.exp(evidence - np.maximum.reduce(evidence, axis=1, keepdims=True))
         both_ways = np.stack((likely, likely[::-1]), axis=1)
-        shares = np.array((self._belief[:, channels], np.ones_like(likely[0])))
+        begun = self._begun(channels, likely[:final])
+        shares = np.array((begun, np.ones_like(begun)))
         for step, change in zip(both_ways, self._change * apart, strict=True):
             moved = shares / np.add.reduce(shares, axis=1, keepdims=True) + change
             shares = np.multiply(step, moved, out=step)
         forwards, backwards = both_ways[:, 0], both_ways[::-1, 1]
-        self._belief[:, channels] = forwards[final - 1]
+        self._belief[:, channels] = forwards[final - 1, :, times - 1 :: times]
         states = (forwards * backwards / likely)[:wanted]
         return np.asarray(np.log((self._states.T @ states) / ((1 - self._states.T) @ states)))
+
+    def _begun(self, channels: Numbers, likely: Answers) -> Answers:
+        """Return what is believed of each row when its cells begin, shape (states, rows).
+
+        Args:
+            channels: Distinct.
+            likely: How well each state explains the cells that become final, one after the other;
+                shape (final, states, rows).
+        """
+        times = likely.shape[-1] // len(channels)
+        by_time = likely.reshape(*likely.shape[:2], len(channels), times)
+        begun = np.empty(by_time.shape[1:])
+        begun[..., 0] = belief = self._belief[:, channels]
+        for time in range(1, times):
+            for step in by_time[..., time - 1]:
+                belief = step * (belief / np.add.reduce(belief) + self._change)
+            begun[..., time] = belief
+        return begun.reshape(len(begun), -1)
 
 
 @cache

@@ -72,23 +72,26 @@ class Finals:
         self._threshold = settings.threshold
         self._decoder = Decoder(channels, tails_s=tails_s, cell_s=framing.cell / framing.rate)
 
-    def add(self, channels: Numbers, scores: Samples) -> list[list[DecidedHop]]:
-        """Take the next window of each of some channels; say which of their hops are decided.
+    def add(self, channels: Numbers, scores: Samples) -> list[list[list[DecidedHop]]]:
+        """Take the next windows of some channels, equally many of each.
 
         Args:
             channels: Distinct.
-            scores: Shape (channels, cells, labels).
+            scores: Shape (channels, windows, cells, labels).
+
+        Returns:
+            Which hops each window of each channel decides.
         """
-        decided: list[list[DecidedHop]] = [[] for _ in channels]
+        decided: list[list[list[DecidedHop]]] = [[] for _ in channels]
         for agreed in self._overlap.add(channels, scores):
             hops = self._decided(channels[agreed.which], agreed)
             for place, mine in zip(agreed.which.tolist(), hops, strict=True):
-                decided[place] = mine
+                decided[place] += mine
         return decided
 
     def flush(self, channel: int) -> list[DecidedHop]:
         """Decide a channel's hops that wait for later audio."""
-        (decided,) = self._decided(np.array([channel]), self._overlap.flush(channel))
+        ((decided,),) = self._decided(np.array([channel]), self._overlap.flush(channel))
         return decided
 
     def reset(self, channel: int) -> None:
@@ -96,15 +99,19 @@ class Finals:
         self._overlap.reset(channel)
         self._decoder.reset(channel)
 
-    def _decided(self, channels: Numbers, agreed: Agreed) -> list[list[DecidedHop]]:
+    def _decided(self, channels: Numbers, agreed: Agreed) -> list[list[list[DecidedHop]]]:
         probs = self._decoder.decide(channels, agreed.answers, final=agreed.final)
-        answers = probs.reshape(len(channels), -1, self._hop_cells, probs.shape[-1])
+        hops = agreed.final // self._hop_cells
+        answers = probs.reshape(*probs.shape[:2], hops, self._hop_cells, probs.shape[-1])
         yes = answers >= self._threshold
-        mostly = yes.mean(axis=2) >= MOSTLY
-        told = (answers.mean(axis=2), mostly, yes, answers)
+        mostly = yes.mean(axis=3) >= MOSTLY
+        told = [each.tolist() for each in (answers.mean(axis=3), mostly, yes, answers)]
         return [
-            [_hop(*hop) for hop in zip(*hops, strict=True)]
-            for hops in zip(*(each.tolist() for each in told), strict=True)
+            [
+                [_hop(*hop) for hop in zip(*window, strict=True)]
+                for window in zip(*of_one, strict=True)
+            ]
+            for of_one in zip(*told, strict=True)
         ]
 
 

@@ -26,9 +26,9 @@ class Agreed(NamedTuple):
 
     Args:
         which: Places of the channels among those that were asked about.
-        answers: Oldest first, shape (channels, cells, labels): those that became final, and what
-            is known of the cells after them.
-        final: How many became final.
+        answers: After each of some windows, shape (channels, windows, cells, labels): those that
+            became final, oldest first, and what is known of the cells after them.
+        final: How many became final with each window.
     """
 
     which: Numbers
@@ -62,41 +62,49 @@ class Overlap:
         # What the windows over each cell of the newest one weigh, after so many of them.
         self._weights_of = np.zeros((1 + -(-cells // hop), cells, 1))
         for before, after in pairwise(self._weights_of):
-            after[:] = self._moved(before[np.newaxis]) + self._weights
+            after[:] = self._weights
+            after[:-hop] += before[hop:]
         self._waiting = np.zeros(channels, int)
 
     def reset(self, channel: int = 0) -> None:
         """Forget a channel's windows: what follows does not overlap with them."""
         self._sums[channel] = self._windows[channel] = self._waiting[channel] = 0
 
-    def add(self, channels: Numbers, scores: Samples) -> Iterator[Agreed]:
-        """Take the next window of each of some channels; whole hops become final.
+    def add(self, channels: Numbers, scores: Samples) -> list[Agreed]:
+        """Take the next windows of some channels, equally many of each; whole hops become final.
 
         Args:
             channels: Distinct.
-            scores: Shape (channels, cells, labels).
+            scores: Shape (channels, windows, cells, labels), of at least one window.
+
+        Returns:
+            What is agreed on, in order for each channel.
         """
-        windows = self._windows[channels]
-        self._waiting[channels] += np.where(windows, self._hop, self._first)
-        self._windows[channels] = np.minimum(windows + 1, len(self._weights_of) - 1)
-        self._sums[channels] = self._moved(self._sums[channels]) + self._weights * scores
-        return self._take(channels, keep=self._kept)
+        later, before = np.arange(scores.shape[1]), self._windows[channels]
+        windows = np.minimum(before[:, np.newaxis] + 1 + later, len(self._weights_of) - 1)
+        waiting = self._waiting[channels] + np.where(before, self._hop, self._first)
+        waits = np.minimum(waiting[:, np.newaxis] + self._hop * later, self._kept + self._hop)
+        waits[:, 0] = waiting
+        sums, said = self._sums[channels], self._weights * scores
+        for window in later:
+            said[:, window, : -self._hop] += sums[:, self._hop :]
+            sums = said[:, window]
+        self._sums[channels], self._windows[channels] = sums, windows[:, -1]
+        self._waiting[channels] = np.minimum(waits[:, -1], self._kept)
+        return [*self._parted(waits, said / self._weights_of[windows])]
 
     def flush(self, channel: int = 0) -> Agreed:
         """Hand out, as final, what of a channel waits for later audio."""
-        return next(self._take(np.array([channel]), keep=0))
+        count, self._waiting[channel] = int(self._waiting[channel]), 0
+        known = np.s_[self._sums.shape[1] - count :]
+        answers = self._sums[channel][known] / self._weights_of[self._windows[channel]][known]
+        return Agreed(np.zeros(1, int), answers[np.newaxis, np.newaxis], count)
 
-    def _take(self, channels: Numbers, *, keep: int) -> Iterator[Agreed]:
-        waiting = self._waiting[channels]
-        self._waiting[channels] = np.minimum(keep, waiting)
-        for count in sorted(set(waiting.tolist())):
-            which = np.flatnonzero(waiting == count)
-            mine, known = channels[which], np.s_[:, self._sums.shape[1] - count :]
-            answers = self._sums[mine][known] / self._weights_of[self._windows[mine]][known]
-            yield Agreed(which, answers, count - min(keep, count))
-
-    def _moved(self, rows: Answers) -> Answers:
-        """Drop the oldest cells and append zeros for new ones."""
-        moved = np.zeros_like(rows)
-        moved[:, : -self._hop] = rows[:, self._hop :]
-        return moved
+    def _parted(self, waits: Numbers, answers: Answers) -> Iterator[Agreed]:
+        """Part channels and windows, both shapes beginning with them, by how many cells wait."""
+        changes = np.flatnonzero((waits[:, 1:] != waits[:, :-1]).any(axis=0)) + 1
+        for begin, end in pairwise([0, *changes.tolist(), waits.shape[1]]):
+            for count in sorted(set(waits[:, begin].tolist())):
+                which = np.flatnonzero(waits[:, begin] == count)
+                known = answers[which, begin:end, answers.shape[2] - count :]
+                yield Agreed(which, known, count - min(self._kept, count))

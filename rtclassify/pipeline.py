@@ -6,6 +6,7 @@ shows in its events.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -135,7 +136,7 @@ class Pipeline:
         turns: list[_Turn] = []
         first = 0
         for channel, of_one in heard.items():
-            turns.append(_Turn(channel, iter(of_one), first))
+            turns.append(_Turn(channel, iter(of_one), _stretches(of_one), first))
             first += windows[channel]
         told = scores()
         events: list[Event] = []
@@ -173,16 +174,23 @@ class Pipeline:
         return False
 
     def _scored(self, turns: Sequence[_Turn], scores: Samples) -> list[Event]:
-        """Label the hops at which channels have arrived, of all of them at once."""
+        """Label the hops at which channels have arrived, of all of them at once.
+
+        As many more windows of each come along as all of them have without anything missing.
+        """
+        count = min(turn.stretches[0] for turn in turns)
         numbers = np.array([self._numbers[turn.channel] for turn in turns])
-        mine = scores[[turn.window for turn in turns]]
-        newest = mine[:, -self._hop_cells :].mean(axis=1, dtype=np.float64).tolist()
+        mine = scores[np.array([turn.window for turn in turns])[:, np.newaxis] + np.arange(count)]
+        newest = mine[:, :, -self._hop_cells :].mean(axis=2, dtype=np.float64).tolist()
         decided = self._finals.add(numbers, mine)
         events: list[Event] = []
-        for turn, probs, hops in zip(turns, newest, decided, strict=True):
-            turn.window += 1
-            labelled = self._labellers[turn.channel].scored(probs, hops)
-            events += self._watched(turn.channel, labelled)
+        for turn, *windows in zip(turns, newest, decided, strict=True):
+            turn.pass_by(count)
+            for number, (probs, hops) in enumerate(zip(*windows, strict=True)):
+                if number:
+                    self._until_window(turn, events)
+                labelled = self._labellers[turn.channel].scored(probs, hops)
+                events += self._watched(turn.channel, labelled)
         return events
 
     def _missed(self, channel: str, news: Gap | CaptureLost) -> list[Event]:
@@ -227,11 +235,37 @@ class Pipeline:
 
 @dataclass(slots=True)
 class _Turn:
-    """Where one channel is in what it has to say: its next news, the number of its next window."""
+    """Where one channel is in what it has to say.
+
+    Args:
+        channel: Its name.
+        news: What comes next.
+        stretches: How many windows come next without anything missing, then after that, and so on.
+        window: Number of the next window.
+    """
 
     channel: str
     news: Iterator[News]
+    stretches: deque[int]
     window: int
+
+    def pass_by(self, count: int) -> None:
+        """Go on by so many windows of the next stretch."""
+        self.window += count
+        self.stretches[0] -= count
+        if not self.stretches[0]:
+            self.stretches.popleft()
+
+
+def _stretches(news: Sequence[News]) -> deque[int]:
+    """Count the windows between gaps and losses, where there are any."""
+    counts = [0]
+    for one in news:
+        if isinstance(one, HeardHop):
+            counts[-1] += one.window is not None
+        elif isinstance(one, Gap | CaptureLost):
+            counts.append(0)
+    return deque(count for count in counts if count)
 
 
 def _none() -> Samples:

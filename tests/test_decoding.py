@@ -34,7 +34,7 @@ class One(Decoder):
 
     def of(self, answers: Answers, *, final: int) -> Answers:
         """Decide cells, shape (cells, labels)."""
-        (decided,) = self.decide(np.zeros(1, int), answers[np.newaxis], final=final)
+        ((decided,),) = self.decide(np.zeros(1, int), answers[None, None], final=final)
         return np.asarray(decided)
 
 
@@ -129,7 +129,7 @@ def test_what_outlasts_its_cause_ends_earlier_and_begins_where_it_begins() -> No
     decoder = Decoder(tails_s=[0.3], cell_s=CELL_S)
     answers = column((0.1, 60), (0.9, 60), (0.1, 60))
 
-    (decided,) = decoder.decide(np.zeros(1, int), answers[np.newaxis], final=len(answers))
+    ((decided,),) = decoder.decide(np.zeros(1, int), answers[None, None], final=len(answers))
 
     assert np.flatnonzero(decided[:, 0] >= 0.5).tolist() == [*range(60, 117)]
 
@@ -169,11 +169,33 @@ def test_channels_do_not_meddle_with_each_other() -> None:
     answers = np.repeat(rng.random((3, 8, 2)), 9, axis=1)
     decoder = Decoder(3, tails_s=[0.0, 0.0], cell_s=CELL_S)
 
-    together = decoder.decide(np.arange(3), answers, final=50)
+    together = decoder.decide(np.arange(3), answers[:, None], final=50)
 
     for channel in range(3):
         alone = One(2).of(answers[channel], final=50)
-        assert together[channel].tolist() == alone.tolist()
+        assert together[channel, 0].tolist() == alone.tolist()
+
+
+@settings(deadline=None)
+@given(data=st.data(), times=st.integers(1, 6), seed=st.integers(0, 99))
+def test_what_was_known_at_many_times_is_decided_as_time_by_time(
+    data: st.DataObject, times: int, seed: int
+) -> None:
+    """To the bit, in however many parts the times of three channels come."""
+    answers = np.random.default_rng(seed).random((3, times, 50, 2))
+    cut = data.draw(st.integers(0, times))
+    at_once, by_time = (Decoder(3, tails_s=[0.2, 0.4], cell_s=CELL_S) for _ in range(2))
+    channels = np.arange(3)
+
+    parts = [
+        at_once.decide(channels, some, final=5)
+        for some in (answers[:, :cut], answers[:, cut:])
+        if some.shape[1]
+    ]
+
+    for time, decided in enumerate(np.moveaxis(np.concatenate(parts, axis=1), 1, 0)):
+        (alone,) = np.moveaxis(by_time.decide(channels, answers[:, [time]], final=5), 1, 0)
+        assert decided.tolist() == alone.tolist()
 
 
 def test_half_a_minute_that_turns_all_the_time_stays_a_probability() -> None:

@@ -94,7 +94,8 @@ def test_before_it_is_decoded_it_is_the_weighted_mean_of_the_windows_until_its_l
     window, hop, cell = classifier.window, classifier.hop, classifier.cell
     items = data.draw(mishaps(audio, capture_lost=False))
     core = Pipeline(classifier, ["a"], LabelSettings(final_after_s=lag * hop / RATE))
-    with patch.object(Decoder, "decide", lambda _self, _which, answers, final: answers[:, :final]):
+    undecided = lambda _self, _which, answers, final: answers[:, :, :final]  # noqa: E731
+    with patch.object(Decoder, "decide", undecided):
         finals = labels_of(core.push(items) + core.finish(), final=True)
     for stretch in classified(items, window=window, hop=hop):
         ends = [end for _, end in stretch[window // hop - 1 :]]
@@ -133,9 +134,9 @@ def test_a_final_label_is_decoded_from_the_windows_until_its_lag(
         agreed: list[Agreed] = []
         for _, end in stretch[window // hop - 1 :]:
             scores = classifier.scores([Window("a", end - window, audio[:0])])
-            agreed += overlap.add(ONE, scores)
+            agreed += overlap.add(ONE, scores[np.newaxis])
         for one in (*agreed, overlap.flush()):
-            (cells,) = decoder.decide(ONE, one.answers, final=one.final)
+            ((cells,),) = decoder.decide(ONE, one.answers, final=one.final)
             expected += cells.reshape(-1, hop // cell, 2).mean(axis=1).tolist()
     np.testing.assert_allclose(
         np.reshape([[*label.probs.values()] for label in finals], (-1, 2)),

@@ -26,7 +26,7 @@ ONE = np.zeros(1, int)
 
 def add(overlap: Overlap, window: Samples) -> Agreed:
     """Add a window of the only channel."""
-    (agreed,) = overlap.add(ONE, window[np.newaxis])
+    (agreed,) = overlap.add(ONE, window[np.newaxis, np.newaxis])
     return agreed
 
 
@@ -51,7 +51,7 @@ def test_an_answer_is_the_weighted_mean_of_the_windows_that_could_wait(
     overlap = Overlap(cells=cells, hop=hop, lag=lag, labels=2)
 
     agreed = [*(add(overlap, window) for window in scores), overlap.flush()]
-    answers = [row for one in agreed for row in one.answers[0, : one.final]]
+    answers = [row for one in agreed for row in one.answers[0, 0, : one.final]]
 
     hops_in_window = cells // hop
     first = cells % hop
@@ -74,6 +74,34 @@ def test_a_hop_waits_for_its_lag_and_no_longer(grid: tuple[int, int, int, Sample
     assert taken == [(cells // hop - lag) * hop, *[hop] * len(scores)][: len(scores)]
     assert overlap.flush().final == (lag * hop if len(scores) else 0)
     assert overlap.flush().final == 0
+
+
+@settings(deadline=None)
+@given(grid=grids(), data=st.data())
+def test_many_windows_at_once_are_as_one_by_one(
+    grid: tuple[int, int, int, Samples], data: st.DataObject
+) -> None:
+    """To the bit, of two channels that do not wait for equally much."""
+    hop, lag, cells, scores = grid
+    at_once, one_by_one = (Overlap(2, cells=cells, hop=hop, lag=lag, labels=2) for _ in range(2))
+    begun = data.draw(st.integers(0, 8))
+    flushed = data.draw(st.booleans())
+    for overlap in (at_once, one_by_one):
+        for window in scores[:begun]:
+            overlap.add(ONE, window[np.newaxis, np.newaxis])
+        if flushed:
+            overlap.flush()
+    both = np.stack([scores, scores[::-1]])
+    together = at_once.add(np.arange(2), both) if len(scores) else []
+    told: list[list[tuple[list[float], int]]] = [[], []]
+    for agreed in together:
+        for channel, windows in zip(agreed.which.tolist(), agreed.answers, strict=True):
+            told[channel] += [(known.tolist(), agreed.final) for known in windows]
+
+    for number, windows in enumerate(np.moveaxis(both, 1, 0)):
+        for agreed in one_by_one.add(np.arange(2), windows[:, np.newaxis]):
+            for channel, (known,) in zip(agreed.which.tolist(), agreed.answers, strict=True):
+                assert told[channel][number] == (known.tolist(), agreed.final)
 
 
 def test_after_a_flush_it_goes_on_with_the_next_hop() -> None:
@@ -100,4 +128,4 @@ def test_what_is_known_of_later_cells_comes_along() -> None:
 
     agreed = add(overlap, scores)
 
-    assert (agreed.answers[0].tolist(), agreed.final) == (scores.tolist(), 1)
+    assert (agreed.answers[0, 0].tolist(), agreed.final) == (scores.tolist(), 1)

@@ -71,14 +71,17 @@ def frame_scores(engine: Classifier, audio: Samples, *, decoded: bool = True) ->
     agreed = [
         one
         for some in np.split(starts, range(AT_ONCE, len(starts), AT_ONCE))
-        for scores in engine.scores([Window("", s, audio[s : s + engine.window]) for s in some])
-        for one in overlap.add(only, scores[np.newaxis])
+        for one in overlap.add(
+            only, engine.scores([Window("", s, audio[s : s + engine.window]) for s in some])[None]
+        )
     ]
     agreed.append(overlap.flush())
     said = [
         decoder.decide(only, one.answers, final=one.final) if decoded else one.answers
         for one in agreed
     ]
-    cells = np.concatenate([of[0, : one.final] for of, one in zip(said, agreed, strict=True)])
+    cells = np.concatenate(
+        [cells[0, :, : one.final] for cells, one in zip(said, agreed, strict=True)], axis=None
+    ).reshape(-1, len(engine.labels))
     middles = np.arange(frames) * step + step // 2 - engine.window % engine.hop
     return cells[np.clip(middles // engine.cell, 0, len(cells) - 1)].astype(np.float32)
