@@ -20,10 +20,15 @@ from rtclassify.inference import engine_of as engine_on_tensorflow
 from rtclassify.networks import NETWORKS
 from rtclassify.stream import Samples, Window
 
-PAIRS = [("log_stft", "column_cnn"), ("article", "article")]
+PAIRS = [
+    ("log_stft", "column_cnn"),
+    ("harmonic_stft", "branched_cnn"),
+    ("article", "article"),
+]
+NAMES = [network for _, network in PAIRS]
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=["column_cnn", "article"])
+@pytest.fixture(scope="module", params=PAIRS, ids=NAMES)
 def bundle(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> bundles.Bundle:
@@ -38,7 +43,7 @@ def untrained(
 ) -> Path:
     frontend, network = FRONTENDS[frontend_name](**settings_of_frontend), NETWORKS[network_name]()
     frames = frame_count(frontend, frontend.window)
-    model = network.build(frames=frames, bands=frontend.bands, labels=2)
+    model = network.build(frames=frames, bands=frontend.bands, labels=2, views=frontend.views)
     bundles.save(
         path, model=model, frontend=frontend, network=network, labels=("speech", "music"),
         tails_s=(0.0, 0.0), data={}, metrics={}, card="untrained",

@@ -20,7 +20,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_bundle import digest_again, rewrite
-from test_engine import PAIRS, engine_of, noise, untrained, windows_of
+from test_engine import NAMES, PAIRS, engine_of, noise, untrained, windows_of
 from test_run import started
 from typer.testing import CliRunner
 
@@ -39,7 +39,7 @@ DEMO = ROOT / "rtclassify" / "sources" / "demo.ogg"
 TOLERANCE = 1e-3
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=["column_cnn", "article"])
+@pytest.fixture(scope="module", params=PAIRS, ids=NAMES)
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> bundles.Bundle:

@@ -274,7 +274,7 @@ def test_distortion_keeps_the_shape_and_stays_finite(seed: int) -> None:
 def test_a_notch_takes_a_few_bands_away_in_every_frame_alike() -> None:
     before = sound()
 
-    share = augment.notched(before, np.random.default_rng(1)) / before
+    share = augment.notched(before, bands(), np.random.default_rng(1)) / before
 
     assert np.allclose(share, share[0], rtol=1e-4)
     assert 0.5 < np.mean(share[0] == 1) < 1

@@ -12,7 +12,7 @@ import tensorflow as tf
 from rtclassify import frontends, networks
 from rtclassify.errors import BundleError
 from rtclassify.frontends import FRONTENDS, Frontend, frame_count
-from rtclassify.networks import NETWORKS, Network, column_count
+from rtclassify.networks import NETWORKS, Network, column_count, each_alone
 from rtclassify.networks.dilated import Dilated, at_once
 from rtclassify.stream import Samples
 
@@ -33,7 +33,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 @pytest.fixture(scope="module")
 def model(network: Network) -> keras.Model:
-    return network.build(frames=212, bands=64, labels=2)
+    return network.build(frames=212, bands=64, labels=2, views=2)
 
 
 def test_frames_have_the_promised_shape(frontend: Frontend) -> None:
@@ -59,10 +59,12 @@ def test_digital_silence_and_full_scale_are_finite(frontend: Frontend) -> None:
         assert np.isfinite(frontend.frames(audio.astype(np.float32))).all()
 
 
-def test_louder_audio_gives_larger_values(frontend: Frontend) -> None:
+def test_louder_audio_gives_larger_values_in_the_first_view(frontend: Frontend) -> None:
     audio = noise(frontend.window)
 
-    assert (frontend.frames(4 * audio) >= frontend.frames(audio)).numpy().all()
+    quiet, loud = (frontend.frames(gain * audio)[..., :: frontend.views] for gain in (1, 4))
+
+    assert (loud >= quiet).numpy().all()
 
 
 def test_a_front_end_is_made_again_from_its_configuration(frontend: Frontend) -> None:
@@ -100,6 +102,18 @@ def test_every_column_gets_probabilities_or_all_get_the_same(
 
     assert scores.shape in [(5, column_count(network, 212), 2), (5, 1, 2)]
     assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_branches_answer_together_with_their_mean_log_odds(
+    model: keras.Model, network: Network
+) -> None:
+    frames = np.random.default_rng(3).normal(0, 3, (5, 212, 64)).astype(np.float32)
+
+    alone, together = each_alone(model)(frames).numpy(), model(frames).numpy()
+
+    said = np.log(alone / (1 - alone)).reshape(-1, *together.shape)
+    assert len(said) == len(network.config().get("branches", [1]))
+    np.testing.assert_allclose(1 / (1 + np.exp(-said.mean(axis=0))), together, atol=1e-6)
 
 
 def test_a_network_can_learn(model: keras.Model) -> None:

@@ -44,6 +44,7 @@ class Loudness:
     length = 10
     step = 10
     bands = 1
+    views = 1
 
     def frames(self, audio: tf.Tensor, _: Stft = by_fft) -> tf.Tensor:
         """Return the mean squares, shape (n, 10, 1)."""
@@ -63,7 +64,14 @@ class Judge:
     stride = 1
     reach = 1
 
-    def build(self, *, frames: int, bands: int, labels: int) -> keras.Model:
+    def build(
+        self,
+        *,
+        frames: int,
+        bands: int,
+        labels: int,
+        views: int = 1,  # noqa: ARG002 - all one
+    ) -> keras.Model:
         """Build it; the trunk does nothing."""
         seen = keras.Input((None, bands))
         trunk = keras.Model(seen, keras.layers.Identity()(seen), name="trunk")

@@ -34,21 +34,21 @@ MAP = "magma"
 THRESHOLD = 0.5
 TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300)
 MOST_TICKS = 13
+VIEWS = (("band", "log"), ("pitch", "salience"))
 LETTER_SHARE = 0.0075
 """Width of a letter as a share of the label bar's."""
 
 
 def draw_overview(excerpt: Excerpt, frontend: Frontend) -> Figure:
-    """Draw waveform, spectrogram, the model's log-spectrogram and labels over one time axis."""
-    figure = _titled((13, 9), excerpt)
-    axes = figure.subplots(
-        5, 1, sharex=True, gridspec_kw={"height_ratios": [1.0, 1.7, 1.7, 1.3, 0.28]}
-    )
+    """Draw waveform, spectrogram, what the model sees and labels over one time axis."""
+    figure = _titled((13, 7.5 + 1.5 * frontend.views), excerpt)
+    heights = [1.0, 1.7, *[1.7] * frontend.views, 1.3, 0.28]
+    axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
     _draw_waveform(axes[0], excerpt)
     _draw_spectrogram(axes[1], excerpt)
-    _draw_frames(axes[2], excerpt, frontend)
-    _draw_probabilities(axes[3], excerpt)
-    _draw_segments(axes[4], excerpt)
+    _draw_frames(axes[2:-2], excerpt, frontend)
+    _draw_probabilities(axes[-2], excerpt)
+    _draw_segments(axes[-1], excerpt)
     for axis in axes:
         _clean(axis)
         axis.tick_params(bottom=axis is axes[-1])
@@ -70,8 +70,8 @@ def draw_grid(excerpt: Excerpt, frontend: Frontend) -> Figure:
         axis.set_visible(False)
     for axis, label in zip(axes.flat, chosen, strict=False):
         window, first = _window_around(label, excerpt)
-        frames = _frames(window, frontend)
-        _image(axis, frames, (0, len(window) / excerpt.rate, 0, frontend.bands))
+        bands = _frames(window, frontend)[:, :: frontend.views]
+        _image(axis, bands, (0, len(window) / excerpt.rate, 0, bands.shape[1]))
         for edge in (label.start, label.end):
             axis.axvline((edge - first) / excerpt.rate, color="white", linewidth=0.8, alpha=0.7)
         start, end = (clock_time(at / excerpt.rate) for at in (label.start, label.end))
@@ -130,11 +130,13 @@ def _draw_spectrogram(axis: Axes, excerpt: Excerpt) -> None:
     _scale(axis, image, "dBFS")
 
 
-def _draw_frames(axis: Axes, excerpt: Excerpt, frontend: Frontend) -> None:
+def _draw_frames(axes: Sequence[Axes], excerpt: Excerpt, frontend: Frontend) -> None:
     frames = _frames(excerpt.audio, frontend)
-    image = _image(axis, frames, (*_span_s(excerpt), 0, frontend.bands))
-    axis.set_ylabel("what the model sees\nband", color=INK)
-    _scale(axis, image, "log")
+    for number, (axis, (what, unit)) in enumerate(zip(axes, VIEWS, strict=False)):
+        view = frames[:, number :: frontend.views]
+        image = _image(axis, view, (*_span_s(excerpt), 0, view.shape[1]))
+        axis.set_ylabel(f"what the model sees\n{what}", color=INK)
+        _scale(axis, image, unit)
 
 
 def _draw_probabilities(axis: Axes, excerpt: Excerpt) -> None:

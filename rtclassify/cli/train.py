@@ -15,8 +15,8 @@ from rtclassify.cli.loading import tensorflow
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-NetworkName = Literal["column_cnn", "article"]
-FrontendName = Literal["log_stft", "article"]
+NetworkName = Literal["column_cnn", "branched_cnn", "article"]
+FrontendName = Literal["log_stft", "harmonic_stft", "article"]
 
 
 def train(

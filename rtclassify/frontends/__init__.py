@@ -42,6 +42,10 @@ class Frontend(Protocol):
     def bands(self) -> int:
         """Values in a frame."""
 
+    @property
+    def views(self) -> int:
+        """Of how many kinds they are, as many of each, which take turns in a frame."""
+
     def frames(self, audio: tf.Tensor, stft: Stft = by_fft) -> tf.Tensor:
         """Compute the frames of each row.
 
@@ -68,6 +72,12 @@ def _log_stft(**config: Any) -> Frontend:
     return LogStft(**config)
 
 
+def _harmonic_stft(**config: Any) -> Frontend:
+    from rtclassify.frontends.harmonic_stft import HarmonicStft
+
+    return HarmonicStft(**config)
+
+
 def _article(**config: Any) -> Frontend:
     from rtclassify.frontends.article import ArticleFrontend
 
@@ -76,6 +86,7 @@ def _article(**config: Any) -> Frontend:
 
 FRONTENDS: dict[str, Callable[..., Frontend]] = {
     "log_stft": _log_stft,
+    "harmonic_stft": _harmonic_stft,
     "article": _article,
 }
 

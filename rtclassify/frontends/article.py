@@ -29,6 +29,7 @@ class ArticleFrontend:
     length = 2_048
     step = 512
     bands = 129
+    views = 1
     fft_length = 256
 
     def frames(self, audio: tf.Tensor, stft: Stft = by_fft) -> tf.Tensor:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from rtclassify.frontends.stft import Stft, by_fft
+
+Hertz = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class LogStft:
     high_hz: float = 7_800.0
     floor: float = 1e-3
 
+    views = 1
+
     def frames(self, audio: tf.Tensor, stft: Stft = by_fft) -> tf.Tensor:
         """Compute frames of shape (n, t, bands); see `Frontend.frames`."""
         return self.compressed(self.magnitudes(audio, stft))
@@ -44,14 +50,22 @@ class LogStft:
     def magnitudes(self, audio: tf.Tensor, stft: Stft = by_fft) -> tf.Tensor:
         """Compute the magnitude in each band, of the same shape."""
         spectrum = stft(audio, self.length, self.step, self.length)
-        mel = tf.signal.linear_to_mel_weight_matrix(
-            self.bands, self.length // 2 + 1, self.rate, self.low_hz, self.high_hz
-        )
-        return tf.matmul(spectrum, mel)
+        return tf.matmul(spectrum, self._mel())
 
     def compressed(self, magnitudes: tf.Tensor) -> tf.Tensor:
         """Take the logarithm of magnitudes, above the floor."""
         return tf.math.log(magnitudes + self.floor)
+
+    def heard_hz(self) -> list[Hertz]:
+        """Return the middle of each band in Hz, as `HarmonicStft.heard_hz` does."""
+        mel = self._mel().numpy()
+        hz = np.linspace(0, self.rate / 2, len(mel))
+        return [(hz @ mel) / np.maximum(mel.sum(axis=0), 1e-9)]
+
+    def _mel(self) -> tf.Tensor:
+        return tf.signal.linear_to_mel_weight_matrix(
+            self.bands, self.length // 2 + 1, self.rate, self.low_hz, self.high_hz
+        )
 
     def config(self) -> dict[str, Any]:
         """Return what `restore` needs."""

@@ -7,18 +7,23 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-Stft = Callable[[tf.Tensor, int, int, int], tf.Tensor]
-"""From audio, shape (n, samples), the length of a frame, its step and the FFT's length to
-magnitudes, shape (n, frames, 1 + FFT's length // 2). Frames are Hann-weighted."""
+Stft = Callable[..., tf.Tensor]
+"""From audio, shape (n, samples), the length of a frame, its step, the FFT's length and how many
+of its bins are wanted, from the lowest (all, if that is not said), to magnitudes, shape
+(n, frames, bins). Frames are Hann-weighted."""
 
 
-def by_fft(audio: tf.Tensor, length: int, step: int, fft_length: int) -> tf.Tensor:
+def by_fft(
+    audio: tf.Tensor, length: int, step: int, fft_length: int, bins: int | None = None
+) -> tf.Tensor:
     """Compute magnitudes with `tf.signal.stft`, which drops what the FFT is too short for."""
-    spectrum = tf.signal.stft(audio, length, step, fft_length)
+    spectrum = tf.signal.stft(audio, length, step, fft_length)[..., :bins]
     return _magnitude(tf.math.real(spectrum), tf.math.imag(spectrum))
 
 
-def by_convolution(audio: tf.Tensor, length: int, step: int, fft_length: int) -> tf.Tensor:
+def by_convolution(
+    audio: tf.Tensor, length: int, step: int, fft_length: int, bins: int | None = None
+) -> tf.Tensor:
     """Compute magnitudes as a convolution with cosines and sines.
 
     TensorFlow Lite has no FFT whose length is not a power of two.
@@ -26,7 +31,7 @@ def by_convolution(audio: tf.Tensor, length: int, step: int, fft_length: int) ->
     kept = np.arange(min(length, fft_length))
     with tf.init_scope():
         window = tf.signal.hann_window(length).numpy()[kept]
-    angles = 2 * np.pi * np.outer(kept, np.arange(1 + fft_length // 2)) / fft_length
+    angles = 2 * np.pi * np.outer(kept, np.arange(1 + fft_length // 2)[:bins]) / fft_length
     waves = window[:, None] * np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
     kernel = tf.constant(waves[:, None, :], tf.float32)
     heard = tf.expand_dims(audio[:, : len(kept) - length or None], -1)

@@ -9,6 +9,7 @@ keeps the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import keras
@@ -27,8 +28,10 @@ class Network(Protocol):
     def reach(self) -> int:
         """Frames that a column looks at."""
 
-    def build(self, *, frames: int, bands: int, labels: int) -> keras.Model:
+    def build(self, *, frames: int, bands: int, labels: int, views: int = 1) -> keras.Model:
         """Build the model: (n, frames, bands) to probabilities (n, columns, labels).
+
+        The values of several `views` take turns in a frame; see `Frontend.views`.
 
         It answers for each column of the trunk, or once for the whole window, which makes
         (n, 1, labels). Its trunk takes any number of frames from `reach` on.
@@ -49,10 +52,44 @@ def assemble(trunk: keras.Model, head: keras.Model, *, frames: int, bands: int) 
     return keras.Model(windows, head(trunk(windows)), name="window")
 
 
+BRANCHES = "branches"
+
+
+def side_by_side(branches: list[keras.KerasTensor]) -> keras.KerasTensor:
+    """Return what branches of a network say of the same, as one tensor."""
+    if len(branches) == 1:
+        return branches[0]
+    return keras.layers.Concatenate(name=BRANCHES)(branches)
+
+
+def each_alone(model: keras.Model) -> keras.Model:
+    """Return a model as it is taught: of n windows the first branch answers first, then the next.
+
+    The weights are those of `model`, whose last layer adds up what the branches say.
+    """
+    trunk, head = model.get_layer("trunk"), model.get_layer("head")
+    joint = next((layer for layer in head.layers if layer.name == BRANCHES), None)
+    if joint is None:
+        return model
+    said = joint.input
+    alone = [
+        keras.ops.concatenate([len(said) * part if part is one else 0 * part for part in said], -1)
+        for one in said
+    ]
+    answers = head.get_layer("answers")(keras.ops.concatenate(alone, 0))
+    return keras.Model(model.input, keras.Model(head.input, answers)(trunk(model.input)))
+
+
 def _column_cnn(**config: Any) -> Network:
     from rtclassify.networks.column_cnn import ColumnCnn
 
     return ColumnCnn(**config)
+
+
+def _branched_cnn(**config: Any) -> Network:
+    from rtclassify.networks.column_cnn import BRANCHED
+
+    return replace(BRANCHED, **config)
 
 
 def _article(**config: Any) -> Network:
@@ -62,6 +99,7 @@ def _article(**config: Any) -> Network:
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {
+    "branched_cnn": _branched_cnn,
     "column_cnn": _column_cnn,
     "article": _article,
 }

@@ -32,7 +32,14 @@ class ArticleNetwork:
     stride = 16
     reach = 46
 
-    def build(self, *, frames: int, bands: int, labels: int) -> keras.Model:
+    def build(
+        self,
+        *,
+        frames: int,
+        bands: int,
+        labels: int,
+        views: int = 1,  # noqa: ARG002 - all one
+    ) -> keras.Model:
         """Build the model; see `Network.build`.
 
         Raises:

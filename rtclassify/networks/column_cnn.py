@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from rtclassify.networks import assemble, column_count
+from rtclassify.networks import assemble, column_count, side_by_side
 
 MOMENTUM = 0.95
 """Of the running statistics: at Keras's 0.99 they lag hundreds of steps behind the weights."""
@@ -31,6 +31,8 @@ class ColumnCnn:
         width: Values in a column.
         dilations: Columns between the taps of each of the head's convolutions.
         dropout: Share of column values dropped in training.
+        branches: Networks side by side, each as above; how many of the views, from the first, each
+            hears. Each learns to answer alone. Asked, they answer with their mean log-odds.
     """
 
     filters: tuple[int, ...] = (16, 32, 64, 96)
@@ -39,6 +41,7 @@ class ColumnCnn:
     width: int = 128
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     dropout: float = 0.1
+    branches: tuple[int, ...] = (1,)
 
     @property
     def stride(self) -> int:
@@ -54,15 +57,22 @@ class ColumnCnn:
             apart *= stride
         return reach
 
-    def build(self, *, frames: int, bands: int, labels: int) -> keras.Model:
+    def build(self, *, frames: int, bands: int, labels: int, views: int = 1) -> keras.Model:
         """Build the model; see `Network.build`."""
-        columns = column_count(self, frames)
-        return assemble(self._trunk(bands), self._head(columns, labels), frames=frames, bands=bands)
+        trunk = self._trunk(bands, views)
+        head = self._head(column_count(self, frames), labels)
+        return assemble(trunk, head, frames=frames, bands=bands)
 
-    def _trunk(self, bands: int) -> keras.Model:
+    def _trunk(self, bands: int, views: int) -> keras.Model:
         frames = keras.Input((None, bands))
         x = layers.BatchNormalization(momentum=MOMENTUM)(frames)
-        x = layers.Reshape((-1, bands, 1))(x)
+        x = layers.Reshape((-1, bands // views, views))(x)
+        heard = [x[..., :some] if some < views else x for some in self.branches]
+        return keras.Model(
+            frames, side_by_side([self._columns(part) for part in heard]), name="trunk"
+        )
+
+    def _columns(self, x: keras.KerasTensor) -> keras.KerasTensor:
         for channels, kernel, stride in zip(self.filters, self.kernels, self.strides, strict=True):
             x = layers.ZeroPadding2D((0, kernel[1] // 2))(x)
             x = layers.Conv2D(channels, kernel, strides=stride, use_bias=False)(x)
@@ -71,21 +81,29 @@ class ColumnCnn:
         x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
         x = layers.Dense(self.width, use_bias=False)(x)
         x = layers.BatchNormalization(momentum=MOMENTUM)(x)
-        return keras.Model(frames, layers.Activation("relu")(x), name="trunk")
+        return layers.Activation("relu")(x)
 
     def _head(self, columns: int, labels: int) -> keras.Model:
-        kept = keras.Input((columns, self.width))
-        x = layers.Dropout(self.dropout)(kept)
+        kept = keras.Input((columns, self.width * len(self.branches)))
+        parts = keras.ops.split(kept, len(self.branches), -1) if len(self.branches) > 1 else [kept]
+        x = side_by_side([self._listened(part) for part in parts])
+        answers = layers.Dense(labels, activation="sigmoid", name="answers")(x)
+        return keras.Model(kept, answers, name="head")
+
+    def _listened(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        x = layers.Dropout(self.dropout)(x)
         for apart in self.dilations:
             y = layers.Conv1D(self.width, 3, dilation_rate=apart, padding="same", use_bias=False)(x)
             y = layers.Activation("relu")(layers.BatchNormalization(momentum=MOMENTUM)(y))
             x = layers.Add()([x, layers.Dropout(self.dropout)(y)])
         overall = layers.Dense(self.width)(layers.GlobalAveragePooling1D(keepdims=True)(x))
-        x = layers.Activation("relu")(layers.Add()([x, overall]))
-        answers = layers.Dense(labels, activation="sigmoid", name="answers")(x)
-        return keras.Model(kept, answers, name="head")
+        return layers.Activation("relu")(layers.Add()([x, overall]))
 
     def config(self) -> dict[str, Any]:
         """Return what `restore` needs."""
         lists = {name: json.loads(json.dumps(value)) for name, value in asdict(self).items()}
         return {"name": "column_cnn", **lists}
+
+
+BRANCHED = ColumnCnn(filters=(8, 16, 48, 64), width=80, branches=(1, 2))
+"""Two narrow networks: one hears the first view, the other two."""

@@ -33,13 +33,13 @@ def distort(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
         power = roomy(power, bands, rng)
     power = relayed(power, bands, rng)
     if happens(rng, NOTCH_ODDS):
-        power = notched(power, rng)
+        power = notched(power, bands, rng)
     if happens(rng, COMPRESSION_ODDS):
         power = compressed(power, bands, rng)
     if happens(rng, CLIPPING_ODDS):
         power = clipped(power, bands, rng)
     if happens(rng, CODEC_ODDS):
-        power = coded(power, rng)
+        power = coded(power, bands, rng)
     if happens(rng, COMPANDING_ODDS):
         power = companded(power, bands, rng)
     power = power * np.float32(bands.full_scale * 10 ** (rng.uniform(*GAIN_DBFS) / 10))
@@ -65,7 +65,7 @@ def _tails(frames: int, decay: int, step_s: float) -> Power:
 
 def relayed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     """Limit the band at random and tilt what is left, as links and microphones do."""
-    low_hz, high_hz = 20.0, 2 * bands.hz[-1]
+    low_hz, high_hz = 20.0, 2 * bands.highest_hz
     draw = rng.random()
     if draw < TELEPHONE_ODDS:
         low_hz, high_hz = TELEPHONE_HZ
@@ -74,7 +74,7 @@ def relayed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     elif draw < TELEPHONE_ODDS + LOW_PASS_ODDS + HIGH_PASS_ODDS:
         low_hz = rng.uniform(80.0, 300.0)
     bumps_db = rng.uniform(-8.0, 8.0, 6) * happens(rng, 0.5)
-    places = np.linspace(np.log(50.0), np.log(bands.hz[-1]), 6)
+    places = np.linspace(np.log(50.0), np.log(bands.highest_hz), 6)
 
     def curve(hz: Hertz) -> Hertz:
         tilt = 10 ** (np.interp(np.log(hz), places, bumps_db) / 20)
@@ -83,13 +83,13 @@ def relayed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     return bands.shaped(power, curve)
 
 
-def notched(power: Power, rng: np.random.Generator) -> Power:
+def notched(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     """Take a few bands away, so that no single one is relied on (SpecAugment, Park et al. 2019)."""
-    gain = np.ones(power.shape[1], np.float32)
+    gain = np.ones(bands.mel(power).shape[1], np.float32)
     for _ in range(rng.integers(1, NOTCHES, endpoint=True)):
-        start, width = rng.integers(power.shape[1]), rng.integers(1, NOTCH_BANDS)
+        start, width = rng.integers(len(gain)), rng.integers(1, NOTCH_BANDS)
         gain[start : start + width] = 10 ** (-rng.uniform(*NOTCH_DB) / 10)
-    return power * gain
+    return power * bands.everywhere(gain)
 
 
 def compressed(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
@@ -112,11 +112,12 @@ def clipped(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     return (power + splatter[:, None] * spread) / np.sqrt(over)[:, None]
 
 
-def coded(power: Power, rng: np.random.Generator) -> Power:
+def coded(power: Power, bands: Bands, rng: np.random.Generator) -> Power:
     """Leave holes where a codec that is short of bits leaves out what is masked."""
-    loudest = power.max(axis=1, keepdims=True)
-    heard = power > loudest * np.float32(10 ** (rng.uniform(-50.0, -28.0) / 10))
-    return np.where(heard, power, power * np.float32(1e-3))
+    mel = bands.mel(power)
+    loudest = mel.max(axis=1, keepdims=True)
+    heard = mel > loudest * np.float32(10 ** (rng.uniform(-50.0, -28.0) / 10))
+    return power * bands.everywhere(np.where(heard, np.float32(1), np.float32(1e-3)))
 
 
 def companded(power: Power, bands: Bands, rng: np.random.Generator) -> Power:

@@ -128,7 +128,10 @@ def _student(job: Job) -> tuple[Frontend, Network, keras.Model]:
         return known.frontend, known.network, known.model
     frontend, network = frontends.FRONTENDS[job.frontend](), networks.NETWORKS[job.network]()
     frames = frontends.frame_count(frontend, frontend.window)
-    return frontend, network, network.build(frames=frames, bands=frontend.bands, labels=len(LABELS))
+    model = network.build(
+        frames=frames, bands=frontend.bands, labels=len(LABELS), views=frontend.views
+    )
+    return frontend, network, model
 
 
 def halfway(before: Weights, after: Weights) -> Weights:

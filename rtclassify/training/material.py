@@ -20,7 +20,6 @@ from rtclassify.evaluation.shelf import floats
 from rtclassify.evaluation.suite import SINGERS
 from rtclassify.evaluation.trial import CLEAN
 from rtclassify.frontends import Frontend, frame_count
-from rtclassify.frontends.log_stft import LogStft
 from rtclassify.stream import Samples
 from rtclassify.training import article, evaluate, song, synthetic, tfds, tune
 from rtclassify.training.bands import Bands
@@ -29,7 +28,7 @@ from rtclassify.training.feed import Batch, ahead
 from rtclassify.training.library import Library, Take
 from rtclassify.training.mix import MADE, SINGING, SONG, TUNE, Mixer
 from rtclassify.training.shaping import happens
-from rtclassify.training.spectra import Listener
+from rtclassify.training.spectra import Listener, Mixable
 from rtclassify.training.step import Ear
 
 Sides = dict[Split, list[Heard]]
@@ -142,20 +141,23 @@ def mixed(
     Raises:
         DataError: If the front end's frames cannot be mixed.
     """
-    if not isinstance(frontend, LogStft):
-        raise DataError("Only frames of --frontend log_stft can be mixed; train with that one.")
+    if not isinstance(frontend, Mixable):
+        raise DataError(
+            "Frames of this --frontend cannot be mixed; train with log_stft or harmonic_stft."
+        )
     frames = frame_count(frontend, frontend.window)
     validation = evaluate.draw(sides["val"], frontend.rate, frontend.window, seed=seed)
     takes = _takes(sides["train"], frontend, np.random.default_rng([seed, 1]), watcher)
-    mixer = Mixer(Library(takes, Bands(frontend)), frames, np.random.default_rng(seed))
-    ear = Ear((frames, frontend.bands), frontend.compressed)
+    bands = Bands(frontend)
+    mixer = Mixer(Library(takes, bands), frames, np.random.default_rng(seed))
+    ear = Ear((frames, bands.count), frontend.compressed)
     steps = max(1, EPOCH_WINDOWS // batch)
     with ahead(mixer.batches(batch)) as made:
         yield Material(ear, lambda: itertools.islice(made, steps), steps, validation)
 
 
 def _takes(
-    heard: list[Heard], frontend: LogStft, rng: np.random.Generator, watcher: Watcher
+    heard: list[Heard], frontend: Mixable, rng: np.random.Generator, watcher: Watcher
 ) -> list[Take]:
     """Return the frames of recordings, of noise that is made, and of speech turned into song."""
     listener, rate = Listener(frontend), frontend.rate

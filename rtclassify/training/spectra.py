@@ -8,22 +8,38 @@ show if this way of training taught anything else.
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from rtclassify.corpus.decode import FULL_SCALE, Stored
-from rtclassify.frontends import frame_count
-from rtclassify.frontends.log_stft import LogStft
+from rtclassify.frontends import Frontend, frame_count
 from rtclassify.stream import Samples
 
 Power = NDArray[np.float32]
 """Squared magnitudes, shape (frames, bands)."""
+Hertz = NDArray[np.float64]
 Kept = NDArray[np.float16]
 """Logarithms of magnitudes, shape (frames, bands): half the memory, and all the ear's range."""
 
 LEAST = 1e-6
 AT_ONCE_S = 60
+
+
+@runtime_checkable
+class Mixable(Frontend, Protocol):
+    """A front end whose frames are made of magnitudes, so that sounds can be added up before."""
+
+    def heard_hz(self) -> list[Hertz]:
+        """Return where magnitudes lie, kind by kind: mel bands, then what there is beside them."""
+
+    def magnitudes(self, audio: tf.Tensor) -> tf.Tensor:
+        """Compute the magnitudes of audio of shape (n, samples), of shape (n, t, magnitudes)."""
+
+    def compressed(self, magnitudes: tf.Tensor) -> tf.Tensor:
+        """Make frames of them, of shape (n, t, bands)."""
 
 
 class Listener:
@@ -33,8 +49,9 @@ class Listener:
         frontend: Whose frames they are.
     """
 
-    def __init__(self, frontend: LogStft) -> None:
+    def __init__(self, frontend: Mixable) -> None:
         self._frontend = frontend
+        self._count = sum(map(len, frontend.heard_hz()))
 
         @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32)])
         def logarithms(audio: tf.Tensor) -> tf.Tensor:
@@ -47,7 +64,7 @@ class Listener:
         """Return the frames of audio of any length, 16-bit or nominally in [-1, 1]."""
         frontend = self._frontend
         frames = max(0, frame_count(frontend, len(audio)))
-        kept = np.empty((frames, frontend.bands), np.float16)
+        kept = np.empty((frames, self._count), np.float16)
         at_once = AT_ONCE_S * frontend.rate // frontend.step
         for at in range(0, frames, at_once):
             some = min(at_once, frames - at)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from rtclassify.corpus.decode import FULL_SCALE, Stored
 from rtclassify.evaluation.trial import UNHEARD
 from rtclassify.frontends import Frontend, frame_count
-from rtclassify.networks import Network, column_count
+from rtclassify.networks import Network, column_count, each_alone
 from rtclassify.stream import Samples
 from rtclassify.training.average import Weights
 from rtclassify.training.feed import Batch
@@ -47,6 +47,7 @@ class Step:
     """
 
     def __init__(self, model: keras.Model, ear: Ear, places: Samples) -> None:
+        taught = each_alone(model)
         self._optimizer = optimizer = keras.optimizers.Adam()
         optimizer.build(model.trainable_variables)
         labels = model.output_shape[-1]
@@ -62,7 +63,10 @@ class Step:
             truth = tf.gather(present, tf.cast(places * ticks, tf.int32), axis=1)
             heard = tf.cast(truth != UNHEARD, tf.float32)
             with tf.GradientTape() as tape:
-                told = keras.ops.binary_crossentropy(truth * heard, model(frames, training=True))
+                answers = taught(frames, training=True)
+                branches = tf.shape(answers)[0] // tf.shape(truth)[0]
+                truth, heard = (tf.tile(part, [branches, 1, 1]) for part in (truth, heard))
+                told = keras.ops.binary_crossentropy(truth * heard, answers)
                 loss = tf.reduce_sum(told * heard) / tf.maximum(1.0, tf.reduce_sum(heard))
             gradients = tape.gradient(loss, model.trainable_variables)
             optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
