@@ -14,6 +14,7 @@ from rtclassify.cli.colours import colour_of
 from rtclassify.cli.excerpt import Excerpt, hear
 from rtclassify.cli.plots import COLUMNS, draw_grid, draw_overview
 from rtclassify.errors import UsageError
+from rtclassify.frontends.harmonic_stft import HarmonicStft
 from rtclassify.frontends.log_stft import LogStft
 from rtclassify.testing import EnvelopeClassifier
 
@@ -81,6 +82,18 @@ def test_the_picture_is_a_png_of_five_panels_over_one_time_axis(
     ]  # fmt: skip
     assert {axis.get_xlim() for axis in panels} == {(0.0, 60.0)}
     assert (tmp_path / "programme.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_each_view_of_the_model_has_a_panel(programme: str) -> None:
+    figure = draw_overview(excerpt_of(programme), HarmonicStft())
+
+    names = [axis.get_ylabel().replace("what the model sees\n", "") for axis in figure.axes]
+    assert names[:6] == ["waveform", "spectrogram\nkHz", "band", "pitch", "probability", "label"]
+    bands, pitches = (figure.axes[panel].images[0].get_array() for panel in (2, 3))
+    assert bands is not None
+    assert pitches is not None
+    assert bands.shape == pitches.shape
+    assert not np.allclose(bands, pitches)
 
 
 def test_the_title_names_file_span_rate_and_model(programme: str) -> None:

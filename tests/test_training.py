@@ -420,9 +420,14 @@ def few(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(material, "EPOCH_WINDOWS", 32)
 
 
-@pytest.fixture(scope="module")
-def trained(station: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+@pytest.fixture(
+    scope="module", params=[("log_stft", "column_cnn"), ("harmonic_stft", "branched_cnn")]
+)
+def trained(
+    request: pytest.FixtureRequest, station: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str, str]:
     """The shortest training as a person runs it: the bundle and what was said."""
+    frontend, network = request.param
     patch = pytest.MonkeyPatch()
     few(patch)
     out = tmp_path_factory.mktemp("models") / "mine"
@@ -431,7 +436,7 @@ def trained(station: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
         done = CliRunner().invoke(
             app,
             ["train", str(station), "--out", str(out), "--epochs", "2", "--batch", "8",
-             "--cache", str(cache)],
+             "--cache", str(cache), "--frontend", frontend, "--network", network],
             catch_exceptions=False,
         )  # fmt: skip
     finally:
