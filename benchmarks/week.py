@@ -48,9 +48,9 @@ def main() -> None:
     hours = round(chosen.days * 24)
     for hour in range(hours):
         for item in hour_of(programme, hour, engine.rate):
-            for event in pipeline.push([item]):
-                encoder.encode(event)
-                labels += isinstance(event, Label)
+            events = pipeline.push([item])
+            encoder.messages(events)
+            labels += sum(isinstance(event, Label) for event in events)
         memory.append(memory_mb())
         if hour % 24 == 0 or hour == hours - 1:
             spent = time.monotonic() - began
