@@ -99,8 +99,8 @@ def _article(**config: Any) -> Network:
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {
-    "branched_cnn": _branched_cnn,
     "column_cnn": _column_cnn,
+    "branched_cnn": _branched_cnn,
     "article": _article,
 }
 
